@@ -1,0 +1,304 @@
+"""Apache Kafka behind the ports, by aiokafka. The only module that knows it."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAlreadyExistsError,
+)
+
+from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Position, Record, Rejected
+from handoff_kit.errors import Transient
+
+log = logging.getLogger(__name__)
+_TELL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """How to reach the brokers. ``options`` are aiokafka's security arguments."""
+
+    bootstrap_servers: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def client(self) -> dict[str, Any]:
+        options = dict(self.options)
+        cafile = options.pop("ssl_cafile", None)
+        if options.get("security_protocol", "PLAINTEXT") in ("SSL", "SASL_SSL"):
+            context = ssl.create_default_context(cafile=cafile)
+            certificate, key = options.pop("ssl_certfile", None), options.pop("ssl_keyfile", None)
+            if certificate:
+                context.load_cert_chain(certificate, key)
+            options["ssl_context"] = context
+        return {"bootstrap_servers": self.bootstrap_servers, **options}
+
+
+class KafkaLog:
+    """Opens readers. ``instance`` makes static members: one name for each replica and lane."""
+
+    def __init__(self, settings: KafkaSettings, *, instance: str | None = None) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._lanes = 0
+
+    async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> "KafkaReader":
+        reader = KafkaReader(self._settings, group, topics, lookup, self._instance)
+        await reader.start()
+        return reader
+
+    async def create_topics(self, topics: Mapping[str, tuple[int, float | None]]) -> None:
+        """Make missing topics: replication 3 where there are brokers for it, else what there is."""
+        admin = AIOKafkaAdminClient(**self._settings.client())
+        await admin.start()
+        try:
+            brokers = len((await admin.describe_cluster())["brokers"])
+            replication = min(3, brokers)
+            existing = set(await admin.list_topics())
+            new = [
+                NewTopic(
+                    name=name,
+                    num_partitions=partitions,
+                    replication_factor=replication,
+                    topic_configs={
+                        "cleanup.policy": "delete",
+                        "retention.ms": "-1" if kept is None else str(int(kept * 1000)),
+                        "min.insync.replicas": "2" if replication >= 3 else "1",
+                        "unclean.leader.election.enable": "false",
+                    },
+                )
+                for name, (partitions, kept) in topics.items()
+                if name not in existing
+            ]
+            if new:
+                with contextlib.suppress(TopicAlreadyExistsError):
+                    await admin.create_topics(new)
+        except KafkaError as error:
+            raise Transient("the topics cannot be made now") from error
+        finally:
+            await admin.close()
+
+    async def close(self) -> None:
+        """Readers close themselves."""
+
+
+class KafkaReader:
+    """One member of a group. Positions are the database's, sought at each assignment.
+
+    Kafka's committed offsets are written for lag tools only and never read.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        lookup: Lookup,
+        instance: str | None,
+    ) -> None:
+        self._topics = list(topics)
+        self._lookup = lookup
+        self._group = group
+        self._told_at = 0.0
+        self._consumer = AIOKafkaConsumer(
+            **settings.client(),
+            group_id=group,
+            group_instance_id=instance,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            max_poll_interval_ms=300_000,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            fetch_max_wait_ms=100,
+            metadata_max_age_ms=30_000,
+            retry_backoff_ms=200,
+        )
+
+    async def start(self) -> None:
+        listener = _Seeker(self)
+        self._consumer.subscribe(topics=self._topics, listener=listener)
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            await self.close()
+            raise Transient("the log cannot be joined now") from error
+
+    async def seek(self, places: Sequence[tuple[str, int]]) -> None:
+        """Go to where the database stands on *places*, loudly if the log has lost that place."""
+        offsets = await self._lookup(sorted(places))
+        partitions = [TopicPartition(t, p) for t, p in places]
+        first = await self._consumer.beginning_offsets(partitions) if partitions else {}
+        for partition in partitions:
+            offset = offsets.get((partition.topic, partition.partition), 0)
+            if first.get(partition, 0) > offset:
+                log.critical(
+                    "records of %s/%d before %d are gone from the log; group %s stands at %d",
+                    partition.topic,
+                    partition.partition,
+                    first[partition],
+                    self._group,
+                    offset,
+                )
+            self._consumer.seek(partition, offset)
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        return frozenset((p.topic, p.partition) for p in self._consumer.assignment())
+
+    async def fetch(self, limit: int, wait: float) -> list[Record]:
+        try:
+            batches = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
+        except KafkaError as error:
+            raise Transient(f"the log cannot be read now ({type(error).__name__})") from error
+        return [_record(message) for batch in batches.values() for message in batch]
+
+    async def rewind(self) -> None:
+        try:
+            await self.seek(sorted(self.assigned()))
+        except KafkaError as error:
+            raise Transient("the log cannot be read now") from error
+
+    async def told(self, positions: Sequence[Position]) -> None:
+        now = time.monotonic()
+        if now - self._told_at < _TELL_SECONDS:
+            return
+        self._told_at = now
+        owned = self._consumer.assignment()
+        offsets = {TopicPartition(p.topic, p.partition): p.offset for p in positions}
+        try:
+            await self._consumer.commit({p: o for p, o in offsets.items() if p in owned})
+        except KafkaError as error:
+            # Only lag tools read it; the next one will say more.
+            log.info(
+                "the log did not note the offsets of %s: %s", self._group, type(error).__name__
+            )
+
+    async def lag(self) -> dict[tuple[str, int], int]:
+        behind = {}
+        for partition in self._consumer.assignment():
+            high = self._consumer.highwater(partition)
+            if high is not None:
+                position = await self._consumer.position(partition)
+                behind[partition.topic, partition.partition] = max(0, high - position)
+        return behind
+
+    async def close(self) -> None:
+        with contextlib.suppress(KafkaError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._consumer.stop(), 10)
+
+
+class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Seeks on assignment. It holds no lock, so it cannot wait for a fetch that waits for it."""
+
+    def __init__(self, reader: KafkaReader) -> None:
+        self._reader = reader
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Nothing: what is in hand is fenced by the database's offset."""
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        await self._reader.seek([(p.topic, p.partition) for p in assigned])
+
+
+def _record(message: Any) -> Record:
+    headers: dict[str, str] = {}
+    for name, value in message.headers:
+        headers[name] = value.decode("utf-8", "replace") if value is not None else ""
+    key = message.key.decode("utf-8", "replace") if message.key is not None else ""
+    return Record(
+        message.topic, message.partition, message.offset, key, headers, message.value or b""
+    )
+
+
+class KafkaPublisher:
+    """An idempotent producer, made anew after any failure: a producer that failed may stay so."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+
+    async def _ready(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                **self._settings.client(),
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                max_request_size=MAX_RECORD_BYTES + 4096,
+                request_timeout_ms=20_000,
+                metadata_max_age_ms=30_000,
+            )
+            try:
+                await producer.start()
+            except KafkaError as error:
+                await _stop(producer)
+                raise Transient("the log cannot be reached now") from error
+            self._producer = producer
+        return self._producer
+
+    async def send(self, records: Sequence[Outgoing]) -> list[BaseException | None]:
+        producer = await self._ready()
+        results: list[BaseException | None] = [None] * len(records)
+        futures: list[asyncio.Future[Any] | None] = []
+        for i, record in enumerate(records):
+            try:
+                if len(record.value) > MAX_RECORD_BYTES:
+                    raise Rejected(
+                        f"a record of {len(record.value)} bytes is larger than {MAX_RECORD_BYTES}"
+                    )
+                futures.append(
+                    await producer.send(
+                        record.topic,
+                        key=record.key.encode(),
+                        value=record.value,
+                        headers=[(name, text.encode()) for name, text in record.headers.items()],
+                    )
+                )
+            except (KafkaError, Rejected) as error:
+                too_large = isinstance(error, MessageSizeTooLargeError)
+                results[i] = (
+                    Rejected("the record is larger than the log takes") if too_large else error
+                )
+                futures.append(None)
+        waiting = [f for f in futures if f is not None]
+        done = iter(await asyncio.gather(*waiting, return_exceptions=True))
+        for i, future in enumerate(futures):
+            if future is not None:
+                outcome = next(done)
+                results[i] = outcome if isinstance(outcome, BaseException) else None
+        _skip_rest_of_failed_keys(records, results)
+        if any(r is not None and not isinstance(r, Rejected) for r in results):
+            await self.close()
+        return results
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await _stop(producer)
+
+
+def _skip_rest_of_failed_keys(
+    records: Sequence[Outgoing], results: list[BaseException | None]
+) -> None:
+    failed: dict[tuple[str, str], BaseException] = {}
+    for i, record in enumerate(records):
+        where = (record.topic, record.key)
+        if results[i] is not None:
+            failed.setdefault(where, results[i])  # type: ignore[arg-type]
+        elif where in failed:
+            results[i] = failed[where]
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(KafkaError, asyncio.TimeoutError):
+        await asyncio.wait_for(producer.stop(), 10)

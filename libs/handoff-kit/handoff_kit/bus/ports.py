@@ -1,0 +1,115 @@
+"""Two small ports: who puts records on the log, and who reads them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+# A record larger than this is refused by every log (Kafka's own default).
+MAX_RECORD_BYTES = 1_000_000
+
+
+class Rejected(ValueError):
+    """The log refuses this record for what it is, such as its size; sending again is no help."""
+
+
+class Position(NamedTuple):
+    """A place in the log: the offset of the next record to read."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Record(NamedTuple):
+    """One record. ``headers`` hold the CloudEvents attributes as text (``ce_id``, …)."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: Mapping[str, str]
+    value: bytes
+
+
+class Outgoing(NamedTuple):
+    """A record on its way out. ``sequence`` counts per (source, topic, key) from 1, no holes."""
+
+    topic: str
+    key: str
+    headers: Mapping[str, str]
+    value: bytes
+
+
+# Asked when partitions are given to a reader: where does the database say that we stand?
+Lookup = Callable[[Sequence[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
+
+
+class Reader(Protocol):
+    """One member of a consumer group.
+
+    The positions that count are the database's: the reader seeks to them when it is assigned a
+    partition and when it is told to, and never goes on from what the log remembers for the group.
+    """
+
+    async def fetch(self, limit: int, wait: float) -> list[Record]:
+        """Up to *limit* records of the assigned partitions, in order within each.
+
+        Waits at most *wait* seconds for the first. Records come once; ``rewind`` brings them back.
+        Raises: Transient when the log is away; a Reader that raised must be closed and made anew.
+        """
+        ...
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        """The (topic, partition) pairs that this member owns now, as far as it knows."""
+        ...
+
+    async def rewind(self) -> None:
+        """Go back to where the database stands, on every assigned partition."""
+        ...
+
+    async def told(self, positions: Sequence[Position]) -> None:
+        """These positions are committed in the database; the log may show them to lag tools."""
+        ...
+
+    async def lag(self) -> dict[tuple[str, int], int]:
+        """Records behind, for each assigned (topic, partition)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Log(Protocol):
+    """A log that can be read by groups and checked at start."""
+
+    async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> Reader: ...
+
+    async def create_topics(self, topics: Mapping[str, tuple[int, float | None]]) -> None:
+        """Make what is missing: name → (partitions, seconds kept or None). Never changes one."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Publisher(Protocol):
+    """Puts records on the log, in order within a key."""
+
+    async def send(self, records: Sequence[Outgoing]) -> list[BaseException | None]:
+        """Send *records*; one entry each: None when durable, else why it is not.
+
+        After the first failure of a key nothing later of that key counts as sent.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "Log",
+    "Lookup",
+    "Outgoing",
+    "Position",
+    "Publisher",
+    "Reader",
+    "Record",
+    "Rejected",
+]

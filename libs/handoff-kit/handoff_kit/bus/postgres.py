@@ -1,0 +1,276 @@
+"""The embedded log: tables of PostgreSQL with the guarantees of a partitioned log."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Position, Record, Rejected
+from handoff_kit.bus.schema import BUS_GRANTS, BUS_TABLES
+from handoff_kit.db import DATABASE_AWAY, Connection, connect
+from handoff_kit.errors import Transient
+from handoff_kit.wakes import Wakes
+
+POLL_SECONDS = 0.25
+# A member that has not been seen for this long has lost its partitions.
+MEMBER_SECONDS = 5.0
+_HEARTBEAT_SECONDS = 1.0
+
+
+async def create_schema(connection: Connection, roles: Sequence[str]) -> None:
+    """Create the log's tables and let *roles* use them; harmless when they are there."""
+    for statement in (BUS_TABLES + BUS_GRANTS.format(roles=", ".join(roles))).split(";\n"):
+        if statement.strip():
+            await connection.execute(statement)
+
+
+async def create_topics(
+    connection: Connection, topics: Mapping[str, tuple[int, float | None]]
+) -> None:
+    """Make what is missing. The number of partitions of a topic never changes."""
+    await connection.execute(
+        "INSERT INTO bus.topic (name, partitions, kept_seconds)"
+        " SELECT * FROM unnest($1::text[], $2::int[], $3::float[]) ON CONFLICT DO NOTHING",
+        list(topics),
+        [partitions for partitions, _ in topics.values()],
+        [kept for _, kept in topics.values()],
+    )
+
+
+class PostgresLog:
+    """Opens readers on the embedded log. *role* is the reading service's role for sets."""
+
+    def __init__(self, dsn: str, role: str, wakes: Wakes | None = None) -> None:
+        self._dsn = dsn
+        self._role = role
+        self._wakes = wakes or Wakes()
+
+    async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> "PostgresReader":
+        connection = await connect(self._dsn, self._role, name=f"handoff-read-{group}")
+        reader = PostgresReader(connection, group, topics, lookup, self._wakes)
+        await reader.join()
+        return reader
+
+    async def create_topics(self, topics: Mapping[str, tuple[int, float | None]]) -> None:
+        connection = await connect(self._dsn, self._role)
+        try:
+            await create_topics(connection, topics)
+        finally:
+            await connection.close()
+
+    async def close(self) -> None:
+        """Readers close themselves."""
+
+
+class PostgresReader:
+    """One member of a group. Which partitions are its own follows from who else was seen lately.
+
+    Two members may believe for a moment that they own the same partition; the fence on the stored
+    offset lets one of them commit.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        group: str,
+        topics: Sequence[str],
+        lookup: Lookup,
+        wakes: Wakes,
+    ) -> None:
+        self._connection = connection
+        self._group = group
+        self._topics = sorted(topics)
+        self._lookup = lookup
+        self._wakes = wakes
+        self._member = f"{time.time_ns():x}-{id(self):x}"
+        self._woken = wakes.subscribe([f"topic:{t}" for t in topics])
+        self._positions: dict[tuple[str, int], int] = {}
+        self._beat = 0.0
+        self._turn = 0
+
+    async def join(self) -> None:
+        await self._heartbeat()
+
+    async def _heartbeat(self) -> None:
+        rows = await self._connection.fetch(
+            "WITH me AS (INSERT INTO bus.member VALUES ($1, $2, clock_timestamp())"
+            "  ON CONFLICT (group_name, member) DO UPDATE SET seen_at = clock_timestamp()),"
+            " gone AS (DELETE FROM bus.member WHERE group_name = $1 AND member <> $2"
+            "  AND seen_at < clock_timestamp() - make_interval(secs => $3))"
+            " SELECT member FROM bus.member WHERE group_name = $1"
+            "  AND seen_at >= clock_timestamp() - make_interval(secs => $3)",
+            self._group,
+            self._member,
+            MEMBER_SECONDS,
+        )
+        self._beat = time.monotonic()
+        members = sorted({row["member"] for row in rows} | {self._member})
+        mine, count = members.index(self._member), len(members)
+        owned = {
+            (row["name"], p)
+            for row in await self._connection.fetch(
+                "SELECT name, partitions FROM bus.topic WHERE name = ANY($1::text[])", self._topics
+            )
+            for p in range(row["partitions"])
+            if p % count == mine
+        }
+        if owned != set(self._positions):
+            self._positions = dict(await self._lookup(sorted(owned)))
+            for place in owned:
+                self._positions.setdefault(place, 0)
+
+    async def fetch(self, limit: int, wait: float) -> list[Record]:
+        try:
+            until = time.monotonic() + wait
+            while True:
+                self._woken.clear()
+                if time.monotonic() - self._beat > _HEARTBEAT_SECONDS:
+                    await self._heartbeat()
+                records = await self._read(limit)
+                left = until - time.monotonic()
+                if records or left <= 0:
+                    return records
+                try:
+                    await asyncio.wait_for(self._woken.wait(), min(left, POLL_SECONDS))
+                except TimeoutError:
+                    continue
+        except DATABASE_AWAY as error:
+            raise Transient("the embedded log cannot be read now") from error
+
+    async def _read(self, limit: int) -> list[Record]:
+        heads = await self._connection.fetch(
+            "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])",
+            self._topics,
+        )
+        behind = [
+            (row["topic"], row["partition"], self._positions[row["topic"], row["partition"]])
+            for row in heads
+            if row["next_offset"]
+            > self._positions.get((row["topic"], row["partition"]), row["next_offset"])
+        ]
+        if not behind:
+            return []
+        # Start with another partition each time, so that a busy one does not starve the rest.
+        self._turn = (self._turn + 1) % len(behind)
+        behind = behind[self._turn :] + behind[: self._turn]
+        rows = await self._connection.fetch(
+            "SELECT l.topic, l.partition, l.log_offset, l.key, l.headers, l.sequence, l.value"
+            " FROM unnest($1::text[], $2::int[], $3::bigint[]) WITH ORDINALITY AS w(t, p, o, n),"
+            " LATERAL (SELECT * FROM bus.log l WHERE l.topic = w.t AND l.partition = w.p"
+            "  AND l.log_offset >= w.o ORDER BY l.log_offset LIMIT $4) l"
+            " ORDER BY w.n, l.log_offset LIMIT $4",
+            [b[0] for b in behind],
+            [b[1] for b in behind],
+            [b[2] for b in behind],
+            limit,
+        )
+        records = []
+        for topic, partition, offset, key, text, sequence, value in rows:
+            headers = orjson.loads(text)
+            if sequence is not None:
+                headers["ce_sequence"] = str(sequence)
+            records.append(Record(topic, partition, offset, key, headers, value))
+            self._positions[topic, partition] = offset + 1
+        return records
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        return frozenset(self._positions)
+
+    async def rewind(self) -> None:
+        try:
+            self._positions = dict(await self._lookup(sorted(self._positions)))
+        except DATABASE_AWAY as error:
+            raise Transient("the embedded log cannot be read now") from error
+
+    async def told(self, positions: Sequence[Position]) -> None:
+        """The database is the log: nothing more to tell."""
+
+    async def lag(self) -> dict[tuple[str, int], int]:
+        heads = await self._connection.fetch(
+            "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])",
+            self._topics,
+        )
+        return {
+            (row["topic"], row["partition"]): row["next_offset"]
+            - self._positions[row["topic"], row["partition"]]
+            for row in heads
+            if (row["topic"], row["partition"]) in self._positions
+        }
+
+    async def close(self) -> None:
+        self._wakes.unsubscribe(self._woken)
+        try:
+            await self._connection.execute(
+                "DELETE FROM bus.member WHERE group_name = $1 AND member = $2",
+                self._group,
+                self._member,
+                timeout=2,
+            )
+        except DATABASE_AWAY:
+            pass  # The member will be missed soon enough.
+        self._connection.terminate()
+
+
+class PostgresPublisher:
+    """Puts records on the embedded log directly; the relay uses ``outbox.Mover`` instead."""
+
+    def __init__(self, dsn: str, role: str, wakes: Wakes | None = None) -> None:
+        self._dsn = dsn
+        self._role = role
+        self._wakes = wakes or Wakes()
+
+    async def send(self, records: Sequence[Outgoing]) -> list[BaseException | None]:
+        good = [r for r in records if len(r.value) <= MAX_RECORD_BYTES]
+        connection = await connect(self._dsn, self._role)
+        try:
+            await connection.execute(_APPEND, *_append_columns(good))
+        finally:
+            await connection.close()
+        for topic in {r.topic for r in good}:
+            self._wakes.wake(f"topic:{topic}")
+        return [
+            None
+            if len(r.value) <= MAX_RECORD_BYTES
+            else Rejected(f"a record of {len(r.value)} bytes is larger than {MAX_RECORD_BYTES}")
+            for r in records
+        ]
+
+    async def close(self) -> None:
+        """Nothing stays open."""
+
+
+def _append_columns(records: Sequence[Outgoing]) -> list[list[object]]:
+    headers = [dict(r.headers) for r in records]
+    sequences = [int(h.pop("ce_sequence")) if "ce_sequence" in h else None for h in headers]
+    return [
+        [r.topic for r in records],
+        [r.key for r in records],
+        [orjson.dumps(h).decode() for h in headers],
+        list(sequences),
+        [r.value for r in records],
+    ]
+
+
+_APPEND = """
+WITH given AS MATERIALIZED (
+    SELECT g.*, (('x' || substr(md5(g.key), 1, 7))::bit(28)::int % coalesce(p.partitions, 1))
+        AS partition
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[])
+        WITH ORDINALITY AS g(topic, key, headers, sequence, value, n)
+    LEFT JOIN bus.topic p ON p.name = g.topic
+), counted AS MATERIALIZED (
+    SELECT topic, partition, count(*) AS n FROM given GROUP BY topic, partition
+), head AS MATERIALIZED (
+    INSERT INTO bus.head AS h (topic, partition, next_offset)
+    SELECT topic, partition, n FROM counted ORDER BY topic, partition
+    ON CONFLICT (topic, partition) DO UPDATE SET next_offset = h.next_offset + EXCLUDED.next_offset
+    RETURNING topic, partition, next_offset
+)
+INSERT INTO bus.log (topic, partition, log_offset, key, headers, sequence, value)
+SELECT g.topic, g.partition,
+       h.next_offset - c.n - 1
+           + row_number() OVER (PARTITION BY g.topic, g.partition ORDER BY g.n),
+       g.key, g.headers, g.sequence, g.value
+FROM given g JOIN counted c USING (topic, partition) JOIN head h USING (topic, partition)
+"""

@@ -1,0 +1,118 @@
+"""Keeps a consumer group going: fetch, apply, repair; made anew after whatever breaks."""
+
+import asyncio
+import logging
+import random
+import time
+
+from handoff_kit.bus.ports import Log, Position, Reader
+from handoff_kit.consumer import Consumer, Fenced, Group
+from handoff_kit.db import DATABASE_AWAY, Database
+from handoff_kit.errors import Transient
+from handoff_kit.outbox import pause
+from handoff_kit.telemetry import process_metrics
+from handoff_kit.wakes import Wakes
+
+log = logging.getLogger(__name__)
+_REPAIR_SECONDS = 1.0
+_WAITING_SECONDS = 0.1
+_MEASURE_SECONDS = 5.0
+
+
+class GroupRunner:
+    """One lane of one group.
+
+    A reader that raised is closed and another one made, after a pause of 0.2 to 30 seconds with
+    jitter. A reader that is behind but has not moved for ``stall`` seconds is treated likewise: a
+    Kafka consumer whose coordinator died answers nothing for ever without an error.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        group: Group,
+        log_: Log,
+        wakes: Wakes,
+        *,
+        lane: int = 0,
+        stall: float = 60.0,
+    ) -> None:
+        self._group = group
+        self._log = log_
+        self._wakes = wakes
+        self._stall = stall
+        self._outbox = f"outbox:{db.service}"
+        self.consumer = Consumer(db, group, shard=lane)
+        self.readers_made = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until *stop*; the set in hand is finished first."""
+        wait = 0.2
+        while not stop.is_set():
+            reader: Reader | None = None
+            try:
+                reader = await self._log.reader(
+                    self._group.name, self._group.topics, self.consumer.lookup
+                )
+                self.readers_made += 1
+                before = self.consumer.applied
+                await self._consume(reader, stop)
+            except (Transient, *DATABASE_AWAY) as error:
+                log.warning("group %s pauses: %s", self._group.name, type(error).__name__)
+                if reader is not None and self.consumer.applied > before:
+                    wait = 0.2
+            except Exception:
+                log.exception("group %s starts again", self._group.name)
+            finally:
+                if reader is not None:
+                    await reader.close()
+            await pause(stop, wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            wait = min(wait * 2, 30.0)
+
+    async def _consume(self, reader: Reader, stop: asyncio.Event) -> None:
+        repaired = measured = 0.0
+        progressed = time.monotonic()
+        while not stop.is_set():
+            records = await reader.fetch(self._group.batch, 0.25)
+            now = time.monotonic()
+            if records:
+                progressed = now
+                try:
+                    await self.consumer.process(records)
+                except Fenced:
+                    await reader.rewind()
+                    continue
+                self._committed()
+                await reader.told([Position(t, p, o) for (t, p), o in self._places(records)])
+            due = _WAITING_SECONDS if self.consumer.waiting else _REPAIR_SECONDS
+            if now - repaired > due:
+                repaired = now
+                if await self.consumer.repair(reader.assigned()):
+                    self._committed()
+            if now - measured > _MEASURE_SECONDS:
+                measured = now
+                behind = await self._measure(reader)
+                if behind and now - progressed > self._stall:
+                    raise Transient(f"behind by {behind} and not moving")
+                if not behind:
+                    progressed = now
+
+    def _places(self, records: object) -> list[tuple[tuple[str, int], int]]:
+        touched = {(r.topic, r.partition) for r in records}  # type: ignore[attr-defined]
+        return [(place, self.consumer.committed[place]) for place in touched]
+
+    def _committed(self) -> None:
+        if self.consumer.emitted:
+            self._wakes.wake(self._outbox)
+        if self._group.after is not None:
+            self._group.after()
+
+    async def _measure(self, reader: Reader) -> int:
+        lag = await reader.lag()
+        topics: dict[str, int] = {}
+        for (topic, _), behind in lag.items():
+            topics[topic] = topics.get(topic, 0) + behind
+        metrics = process_metrics()
+        for topic, behind in topics.items():
+            metrics.set("handoff_consumer_lag", behind, group=self._group.name, topic=topic)
+        return sum(topics.values())

@@ -1,0 +1,182 @@
+"""From a service's outbox to the log.
+
+One relay per (service, cluster), by an advisory lock on a connection of its own: losing the
+connection loses the lock and stops the relay in the same moment. What is published is deleted;
+there is no cursor, so a row that commits late is never passed over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from handoff_kit.bus.ports import Outgoing, Publisher
+from handoff_kit.db import DATABASE_AWAY, Connection, connect
+from handoff_kit.errors import Transient
+from handoff_kit.faults import async_fault
+from handoff_kit.wakes import Wakes
+
+log = logging.getLogger(__name__)
+BATCH = 1000
+POLL_SECONDS = 0.25
+
+# Moves up to $1 rows of one outbox to the log, with dense offsets, in one statement. The rows of
+# bus.head stay locked until the commit: offsets of a partition become visible in order.
+_MOVE = """
+WITH taken AS MATERIALIZED (
+    DELETE FROM {s}.outbox WHERE id IN (SELECT id FROM {s}.outbox ORDER BY id LIMIT $1)
+    RETURNING id, topic, key, sequence, headers, value
+), placed AS MATERIALIZED (
+    SELECT t.*, (('x' || substr(md5(t.key), 1, 7))::bit(28)::int % coalesce(p.partitions, 1))
+        AS partition
+    FROM taken t LEFT JOIN bus.topic p ON p.name = t.topic
+), counted AS MATERIALIZED (
+    SELECT topic, partition, count(*) AS n FROM placed GROUP BY topic, partition
+), head AS MATERIALIZED (
+    INSERT INTO bus.head AS h (topic, partition, next_offset)
+    SELECT topic, partition, n FROM counted ORDER BY topic, partition
+    ON CONFLICT (topic, partition) DO UPDATE SET next_offset = h.next_offset + EXCLUDED.next_offset
+    RETURNING topic, partition, next_offset
+), written AS (
+    INSERT INTO bus.log (topic, partition, log_offset, key, headers, sequence, value)
+    SELECT p.topic, p.partition,
+           h.next_offset - c.n - 1
+               + row_number() OVER (PARTITION BY p.topic, p.partition ORDER BY p.id),
+           p.key, p.headers, p.sequence, p.value
+    FROM placed p JOIN counted c USING (topic, partition) JOIN head h USING (topic, partition)
+)
+SELECT topic, n FROM counted
+"""
+
+
+class LockLost(Transient):
+    """The relay's lock went with its connection; another relay may run now."""
+
+
+class Mover:
+    """Embedded log: outbox and log are in one database, so moving is one transaction."""
+
+    def __init__(self, service: str, wakes: Wakes) -> None:
+        self._sql = _MOVE.format(s=service)
+        self._wakes = wakes
+
+    async def __call__(self, connection: Connection) -> int:
+        rows = await connection.fetch(self._sql, BATCH)
+        for row in rows:
+            self._wakes.wake(f"topic:{row['topic']}")
+        return sum(row["n"] for row in rows)
+
+
+class Sender:
+    """Kafka: send in order, then delete what was acknowledged. A crash between sends again."""
+
+    def __init__(self, service: str, publisher: Publisher) -> None:
+        self._service = service
+        self._publisher = publisher
+
+    async def __call__(self, connection: Connection) -> int:
+        rows = await connection.fetch(
+            f"SELECT id, topic, key, sequence, headers, value FROM {self._service}.outbox"
+            " ORDER BY id LIMIT $1",
+            BATCH,
+        )
+        if not rows:
+            return 0
+        results = await self._publisher.send([_outgoing(row) for row in rows])
+        await async_fault("outbox.after_send")
+        sent = [row["id"] for row, error in zip(rows, results, strict=True) if error is None]
+        if sent:
+            await connection.execute(
+                f"DELETE FROM {self._service}.outbox WHERE id = ANY($1::bigint[])", sent
+            )
+        failed = next((error for error in results if error is not None), None)
+        if failed is not None:
+            raise Transient(f"the log did not take {len(rows) - len(sent)} records") from failed
+        return len(sent)
+
+
+def _outgoing(row: Any) -> Outgoing:
+    headers = orjson.loads(row["headers"])
+    headers["ce_sequence"] = str(row["sequence"])
+    return Outgoing(row["topic"], row["key"], headers, row["value"])
+
+
+class Relay:
+    """Runs a mover or a sender under the service's lock, woken after commits and by the clock."""
+
+    def __init__(
+        self,
+        dsn: str,
+        service: str,
+        step: Callable[[Connection], Awaitable[int]],
+        wakes: Wakes,
+    ) -> None:
+        self._dsn = dsn
+        self._service = service
+        self._step = step
+        self._wakes = wakes
+        self.active = False
+        self.moved = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until *stop*, then move what is left once more. Never raises for a lost database.
+
+        A failure backs off from 0.2 to 30 seconds.
+        """
+        woken = self._wakes.subscribe([f"outbox:{self._service}"])
+        wait = 0.2
+        while not stop.is_set():
+            try:
+                await self._hold_and_move(stop, woken)
+                wait = 0.2
+            except (Transient, *DATABASE_AWAY) as error:
+                self.active = False
+                log.warning("relay of %s pauses: %s", self._service, type(error).__name__)
+                await pause(stop, wait)
+                wait = min(wait * 2, 30.0)
+        self._wakes.unsubscribe(woken)
+
+    async def _hold_and_move(self, stop: asyncio.Event, woken: asyncio.Event) -> None:
+        connection = await connect(
+            self._dsn, f"handoff_{self._service}_sets", name=f"handoff-relay-{self._service}"
+        )
+        try:
+            while not await connection.fetchval(
+                "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"relay:{self._service}"
+            ):
+                if await pause(stop, 1.0):
+                    return
+            self.active = True
+            while True:
+                woken.clear()
+                moved = await self._step(connection)
+                self.moved += moved
+                if moved >= BATCH:
+                    continue
+                if stop.is_set():
+                    return
+                await _either(woken, stop, POLL_SECONDS)
+        finally:
+            self.active = False
+            connection.terminate()
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> bool:
+    """Sleep, but no longer than until *stop*; whether it was set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event, seconds: float) -> None:
+    """Wait for one of two events, at most *seconds*. *second* is looked at by the clock alone."""
+    if second.is_set():
+        return
+    try:
+        await asyncio.wait_for(first.wait(), seconds)
+    except TimeoutError:
+        return
