@@ -1,0 +1,187 @@
+"""Rows become inspections: one body a row, then one inspection for each group of rows. Pure.
+
+The result does not depend on the order of a group's rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from event_schemas.inbound import InspectionReported
+from pydantic import ValidationError
+
+from handoff_cli.inspection_import.cells import Row, Value, value_of
+from handoff_cli.inspection_import.errors import Refusal, Reject
+from handoff_cli.inspection_import.maps import FieldRule, InspectionMap
+from handoff_cli.inspection_import.targets import FINDING_TARGETS, INSPECTION_TARGETS
+
+MAX_FINDINGS = 500
+"""In one inspection, as the API takes it."""
+
+_A_FINDING_HAS = ("code", "class", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class RowBody:
+    """What one row says: its group, the inspection without findings, and the findings."""
+
+    group: str
+    inspected_at: datetime
+    head: dict[str, Any]
+    findings: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class _Group:
+    row: int
+    file: str
+    best: tuple[datetime, bytes]
+    findings: dict[bytes, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One inspection as ``POST /intake/v1/inspections`` takes it.
+
+    ``row`` and ``file`` say where its first row stands.
+    """
+
+    row: int
+    file: str
+    encoded: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON body."""
+        body: dict[str, Any] = orjson.loads(self.encoded)
+        return body
+
+
+def body_of(map_: InspectionMap, row: Row) -> RowBody:
+    """The row through the map. Raises `Refusal` with the first thing that is wrong."""
+    head: dict[str, Any] = {"source": map_.source}
+    for target, rule in map_.fields.items():
+        value = value_of(rule, INSPECTION_TARGETS[target], row, map_.zone)
+        if value is not None:
+            _put(head, target, value)
+    _settle_property(map_, head)
+    findings = list(_findings(map_, row))
+    _check(map_, head, findings)
+    group = str(head["source_id"])
+    if map_.group_by:
+        group = row.cell(map_.group_by)
+        if not group:
+            raise Refusal(map_.group_by, "is empty; rows are grouped by it")
+    return RowBody(group, datetime.fromisoformat(head["inspected_at"]), head, findings)
+
+
+def _put(body: dict[str, Any], target: str, value: Value) -> None:
+    *path, last = target.split(".")
+    for part in path:
+        body = body.setdefault(part, {})
+    body[last] = value
+
+
+def _settle_property(map_: InspectionMap, head: dict[str, Any]) -> None:
+    """A property needs a parcel, an address id, an address or a point; half a point is none."""
+    found = head.setdefault("property", {})
+    if "line1" not in found.get("address", {"line1": ""}):
+        del found["address"]  # city and postcode alone are no place
+    for have, lack in (("latitude", "longitude"), ("longitude", "latitude")):
+        if have in found and lack not in found:
+            rule = map_.fields.get(f"property.{lack}")
+            column = ", ".join(rule.columns) if rule else None
+            raise Refusal(column or None, f"is empty, but the {have} is there")
+    if not found.keys() & {"parcel_id", "address_id", "address", "latitude"}:
+        named = ("parcel_id", "address_id", "address.line1", "latitude", "longitude")
+        rules = [
+            map_.fields[f"property.{name}"] for name in named if f"property.{name}" in map_.fields
+        ]
+        columns = dict.fromkeys(column for rule in rules for column in rule.columns)
+        raise Refusal(
+            ", ".join(columns) or None,
+            "names no property: parcel, address id, address and point are all empty",
+        )
+
+
+def _findings(map_: InspectionMap, row: Row) -> Iterator[dict[str, Any]]:
+    finding: dict[str, Any] = {}
+    for target, rule in map_.findings.items():
+        value = value_of(rule, FINDING_TARGETS[target], row, map_.zone)
+        if value is not None:
+            finding[target] = value
+    if not any(name in finding for name in _A_FINDING_HAS):
+        return
+    meant = [] if "code" in finding else _keywords(map_, finding.get("text", ""))
+    if not meant:
+        yield finding
+    for scheme, code in meant:
+        yield {**finding, **({"scheme": scheme} if scheme else {}), "code": code}
+
+
+def _keywords(map_: InspectionMap, text: str) -> list[tuple[str | None, str]]:
+    """Each code whose words are in the text, once: a text may tell of several things."""
+    found = ((word.scheme, word.code) for word in map_.keywords if word.regex.search(text))
+    return list(dict.fromkeys(found))
+
+
+def _check(map_: InspectionMap, head: dict[str, Any], findings: list[dict[str, Any]]) -> None:
+    """By the API's own model, so that what is read is also taken."""
+    try:
+        InspectionReported.model_validate({**head, "findings": findings})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        names = [str(part) for part in problem["loc"] if not isinstance(part, int)]
+        rule: FieldRule | None
+        if names[:1] == ["findings"]:
+            rule = map_.findings.get(".".join(names[1:]))
+        else:
+            rule = map_.fields.get(".".join(names))
+        column = ", ".join(rule.columns) if rule else None
+        message = f"{problem['msg']} ({'.'.join(names)})"
+        raise Refusal(column or None, message) from error
+
+
+class Groups:
+    """Collects rows into inspections; keeps one head and the distinct findings of each."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, _Group] = {}
+
+    def add(self, row: Row, body: RowBody) -> None:
+        """Take a row. Where its group's rows differ, the latest ``inspected_at`` wins; of
+        several at the same instant the greater by its canonical JSON (so open before closed).
+        """
+        ranked = (body.inspected_at, _canonical(body.head))
+        group = self._groups.get(body.group)
+        if group is None:
+            group = self._groups[body.group] = _Group(row.number, row.file, ranked)
+        else:
+            group.best = max(group.best, ranked)
+        group.findings.update(dict.fromkeys(map(_canonical, body.findings)))
+
+    def results(self) -> Iterator[Inspection | Reject]:
+        """An inspection for each group, in the order of the groups' first rows."""
+        owners: dict[str, _Group] = {}
+        for name, group in self._groups.items():
+            head = orjson.loads(group.best[1])
+            owner = owners.setdefault(head["source_id"], group)
+            if owner is not group:
+                reason = (
+                    f"group '{name}' has the source_id {head['source_id']} of the group in "
+                    f"row {owner.row}; group by what tells inspections apart"
+                )
+                yield Reject(group.row, None, reason, {}, group.file)
+            elif len(group.findings) > MAX_FINDINGS:
+                reason = f"has {len(group.findings)} findings; at most {MAX_FINDINGS} are taken"
+                yield Reject(group.row, None, reason, {}, group.file)
+            else:
+                findings = [orjson.loads(one) for one in sorted(group.findings)]
+                body = {**head, "findings": findings}
+                yield Inspection(group.row, group.file, _canonical(body))
+
+
+def _canonical(body: dict[str, Any]) -> bytes:
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)

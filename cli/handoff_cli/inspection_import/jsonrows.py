@@ -1,0 +1,114 @@
+"""The rows of JSON files: a list, one object a line, or one object a file."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from handoff_cli.inspection_import.encodings import codec_for
+from handoff_cli.inspection_import.errors import ImportRefused, Reject
+from handoff_cli.inspection_import.jsonstream import items
+from handoff_cli.inspection_import.maps import InspectionMap
+from handoff_cli.inspection_import.records import NestedRow, no_such_column
+
+EVERY = 500
+"""Rows between two calls of ``tell``."""
+
+
+def json_rows(
+    map_: InspectionMap, path: Path, tell: Callable[[TextIO], None]
+) -> Iterator[NestedRow | Reject]:
+    codec = codec_for(path, map_.encoding)
+    with path.open(encoding=codec) as file:
+        for number, item in enumerate(items(path, file, map_.columns), start=1):
+            if number % EVERY == 0:
+                tell(file)
+            yield _json_row(item, number, path.name)
+
+
+def line_rows(
+    map_: InspectionMap, path: Path, tell: Callable[[TextIO], None]
+) -> Iterator[NestedRow | Reject]:
+    codec = codec_for(path, map_.encoding)
+    good = False
+    with path.open(encoding=codec) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            if number % EVERY == 0:
+                tell(file)
+            try:
+                item = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                at = error.colno if isinstance(error, json.JSONDecodeError) else 1
+                if not good:
+                    message = f"is no JSON at character {at}; is it one JSON object a line?"
+                    raise ImportRefused(path, message, number, at) from error
+                reason = f"is no JSON at character {at}: {_plain(error)}"
+                yield Reject(number, None, reason, {"line": line.rstrip("\n")}, path.name)
+                continue
+            good = True
+            yield _json_row(item, number, path.name)
+
+
+def file_row(
+    map_: InspectionMap, path: Path, number: int, *, alone: bool
+) -> Iterator[NestedRow | Reject]:
+    """One record a file; in a folder a broken file is one reject."""
+    try:
+        codec = codec_for(path, map_.encoding)
+        try:
+            item = json.loads(path.read_text(encoding=codec))
+        except json.JSONDecodeError as error:
+            raise ImportRefused(
+                path, f"is no JSON at character {error.colno}: {error.msg}", error.lineno
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise ImportRefused(path, f"is no JSON: {_plain(error)}") from error
+    except ImportRefused as refused:
+        if alone:
+            raise
+        where = f"line {refused.line}: " if refused.line else ""
+        yield Reject(number, None, f"{where}{refused.message}", {}, path.name)
+        return
+    yield _json_row(item, number, path.name)
+
+
+def _json_row(item: Any, number: int, file: str) -> NestedRow | Reject:
+    if not isinstance(item, dict):
+        reason = f"is no JSON object but {type(item).__name__}"
+        return Reject(number, None, reason, {"value": item}, file)
+    return NestedRow(number, file, item)
+
+
+def _plain(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def refuse_unknown_paths(
+    map_: InspectionMap, path: Path, seen: set[str], sample: NestedRow
+) -> None:
+    """A required field that no record has is a wrong name in the map, not many bad rows."""
+    rules = (*map_.fields.values(), *map_.findings.values())
+    needed = [
+        rule.columns
+        for rule in rules
+        if rule.columns and rule.required and rule.default is None and "" not in rule.values
+    ]
+    if map_.group_by:
+        needed.append((map_.group_by,))
+    for columns in needed:
+        if seen.isdisjoint(columns):
+            raise ImportRefused(path, no_such_column(columns, list(_leaves(sample.raw, ""))))
+
+
+def _leaves(value: Any, at: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, list) and value:
+        yield from _leaves(value[0], f"{at}.0")
+    else:
+        yield at

@@ -1,0 +1,82 @@
+"""Read a department's export through a map."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from handoff_cli.inspection_import.errors import ImportRefused, Refusal, Reject
+from handoff_cli.inspection_import.grouping import Groups, Inspection, body_of
+from handoff_cli.inspection_import.maps import InspectionMap
+from handoff_cli.inspection_import.sources import Progress, fits, rows
+
+
+@dataclass
+class Reading:
+    """A file read: inspections to post, rows that were not taken, rows in all."""
+
+    inspections: list[Inspection] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    rows: int = 0
+
+
+def read(map_: InspectionMap, path: Path, progress: Progress | None = None) -> Reading:
+    """The inspections in ``path``, a file or a folder of files.
+
+    A shipped map stands for all of its city's maps: the first that fits the file is used.
+    Raises `ImportRefused` where the whole file cannot be used; nothing is taken then.
+    """
+    chosen = map_
+    if map_.alternatives:
+        chosen = next((one for one in (map_, *map_.alternatives) if fits(one, path)), map_)
+    reading, groups = Reading(), Groups()
+    try:
+        for row in rows(chosen, path, progress):
+            reading.rows += 1
+            if isinstance(row, Reject):
+                reading.rejects.append(row)
+                continue
+            try:
+                groups.add(row, body_of(chosen, row))
+            except Refusal as refusal:
+                reject = Reject(row.number, refusal.column, refusal.reason, row.raw, row.file)
+                reading.rejects.append(reject)
+    except OSError as error:
+        raise ImportRefused(path, f"cannot be read: {error.strerror}") from error
+    for result in groups.results():
+        if isinstance(result, Reject):
+            reading.rejects.append(result)
+        else:
+            reading.inspections.append(result)
+    reading.rejects.sort(key=lambda reject: (reject.file, reject.row))
+    return reading
+
+
+def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
+    """Write a CSV that only its owner may read: row, column, reason, then the row as it was.
+
+    Where the rows come from several files, ``file`` follows the reason. A column of the export
+    that has one of these names is written as ``… (source)``.
+    """
+    rejects = list(rejects)
+    own = ["row", "column", "reason"]
+    if len({reject.file for reject in rejects}) > 1:
+        own.append("file")
+    names = list(dict.fromkeys(name for reject in rejects for name in reject.raw))
+    titles = [f"{name} (source)" if name in own else name for name in names]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*own, *titles])
+        for reject in rejects:
+            lead = [reject.row, reject.column or "", reject.reason, reject.file][: len(own)]
+            writer.writerow([*lead, *(_cell(reject.raw.get(name)) for name in names)])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,78 @@
+"""The rows of an export, whatever their format, and the message for a column that is not there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any
+
+from handoff_cli.inspection_import.errors import Refusal
+
+
+class _Absent(Enum):
+    ABSENT = "absent"
+
+
+ABSENT = _Absent.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class FlatRow:
+    """A row of a CSV."""
+
+    number: int
+    file: str
+    raw: Mapping[str, str]
+
+    def cell(self, column: str) -> str:
+        return self.raw[column].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class NestedRow:
+    """A JSON object; ``a.b.0.c`` names a value inside it."""
+
+    number: int
+    file: str
+    raw: Mapping[str, Any]
+
+    def cell(self, column: str) -> str:
+        found = self.find(column)
+        match found:
+            case None | _Absent.ABSENT:
+                return ""
+            case bool():
+                return "true" if found else "false"
+            case dict() | list():
+                kind = "an object" if isinstance(found, dict) else "a list"
+                part = f"{column}.{next(iter(found))}" if isinstance(found, dict) and found else ""
+                hint = f", such as '{part}'" if part else ""
+                raise Refusal(column, f"holds {kind}, not a value; name a part of it{hint}")
+        return str(found).strip()
+
+    def find(self, column: str) -> Any:
+        """What stands at the path, `ABSENT` where there is no such path."""
+        if column in self.raw:
+            return self.raw[column]
+        at: Any = self.raw
+        for part in column.split("."):
+            if isinstance(at, dict):
+                at = at.get(part, ABSENT)
+            elif isinstance(at, list) and part.isascii() and part.isdigit():
+                at = at[int(part)] if int(part) < len(at) else ABSENT
+            else:
+                return ABSENT
+        return at
+
+
+def no_such_column(missing: Sequence[str], there: Sequence[str]) -> str:
+    """Which columns are missing, the nearest that is there for each, and all that are there."""
+    folded = {name.casefold(): name for name in there}
+    told = []
+    for name in missing[:5]:
+        near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+        told.append(f"'{name}'" + (f" (nearest: '{folded[near[0]]}')" if near else ""))
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    plural = "columns" if len(missing) > 1 else "column"
+    shown = ", ".join(there[:40]) + (" ..." if len(there) > 40 else "")
+    return f"has no {plural} {', '.join(told)}{more}; there are: {shown}"
