@@ -1,0 +1,607 @@
+"""What is mended, what is refused, and that nothing is lost between the two."""
+
+import csv
+import io
+import json
+import random
+import stat
+import zipfile
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from partner_svc.directory import (
+    DirectoryRefused,
+    ReportRow,
+    TermMap,
+    read,
+    without_own_fields,
+    write_report,
+)
+
+ORG = {"id": "o1", "name": "Food Bank", "description": "Food"}
+SERVICE = {"id": "s1", "organization_id": "o1", "name": "Pantry", "status": "active"}
+
+
+def take(value: Any, *, terms: TermMap | None = None, name: str = "test"):
+    return read(json.dumps(value).encode(), source_name=name, terms=terms)
+
+
+def tables(**more: list[dict[str, Any]]):
+    return {"organizations": [ORG], "services": [SERVICE]} | more
+
+
+def only_service(reading):
+    (service,) = reading.directory.services
+    return service
+
+
+def reasons(reading, table: str) -> list[tuple[str, str, str]]:
+    return [(r.kind, r.field, r.reason) for r in reading.report if r.table == table]
+
+
+def as_zip(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+CSV = {
+    "organizations.csv": b"id,name\no1,Food Bank\n",
+    "services.csv": b"id,organization_id,name,status\ns1,o1,Pantry,active\n",
+}
+
+
+# ids
+
+
+def test_uuids_stay_and_other_ids_become_stable_ones():
+    given = "ac148810-d857-441c-9679-408f346de14b"
+    kept = take(tables(services=[SERVICE | {"id": given}, SERVICE | {"id": "7"}]))
+    ids = {service["id"] for service in kept.directory.services}
+    assert given in ids
+    again = take(tables(services=[SERVICE | {"id": 7}, SERVICE | {"id": given}]))
+    assert again.directory == kept.directory
+    assert {
+        s["id"] for s in take(tables(services=[SERVICE | {"id": 7}]), name="b").directory.services
+    }.isdisjoint(ids)
+
+
+# shapes of JSON
+
+NESTED = {
+    "id": "s1",
+    "name": "Pantry",
+    "status": "active",
+    "organization": ORG,
+    "service_at_locations": [
+        {"location": {"id": "l1", "location_type": "physical", "name": "Hall"}}
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([NESTED]),
+        json.dumps({"contents": [NESTED], "total_items": 1}),
+        json.dumps(NESTED),
+        json.dumps(NESTED) + "\n" + json.dumps(NESTED | {"id": "s2"}) + "\n",
+        "\ufeff" + json.dumps([NESTED], indent=1),
+    ],
+)
+def test_a_full_service_in_each_wrapping(content):
+    reading = read(content.encode(), source_name="test", terms=None)
+    assert reading.format == "hsds-3"
+    service = reading.directory.services[0]
+    assert service["organization_id"] == reading.directory.organizations[0]["id"]
+    assert service["service_at_locations"][0]["location_id"] == reading.directory.locations[0]["id"]
+
+
+def test_one_organization_inside_each_of_its_services_is_one():
+    thin = {"id": "o1", "name": "Food Bank"}
+    services = [NESTED, {**NESTED, "id": "s2", "organization": thin}]
+    reading = take(services)
+    (organization,) = reading.directory.organizations
+    assert organization["description"] == "Food"
+    assert not reading.report
+    other = {
+        **NESTED,
+        "id": "s3",
+        "organization": ORG | {"name": "The Food Bank", "email": "a@b.org"},
+    }
+    reading = take([*services, other])
+    assert reading.directory.organizations[0]["name"] == "The Food Bank"  # says most
+    assert ("mended", "name", "given in different words; the fullest was kept") in reasons(
+        reading, "organizations"
+    )
+
+
+# refused rows
+
+
+@pytest.mark.parametrize(
+    ("service", "field"),
+    [
+        ({"id": "x", "organization_id": "o1", "name": "  "}, "name"),
+        ({"id": "x", "name": "Orphan"}, "organization_id"),
+        ({"id": "x", "organization_id": "nobody", "name": "Orphan"}, "organization_id"),
+        ({"id": "", "organization_id": "o1", "name": "No id"}, "id"),
+        ({"id": "s1", "organization_id": "o1", "name": "Another"}, "name"),
+    ],
+)
+def test_an_unusable_service_is_refused_and_the_rest_taken(service, field):
+    reading = take(tables(services=[SERVICE, SERVICE | {"id": "s2"}, service]))
+    assert len(reading.directory.services) == 2
+    refused = [r for r in reading.report if r.kind == "refused"]
+    assert [(r.table, r.row, r.field) for r in refused] == [("services", 3, field)]
+    assert reading.summary.services_refused == 1
+
+
+def test_more_than_half_unusable_refuses_whole_and_half_does_not():
+    bad = {"id": "x", "organization_id": "o1", "name": ""}
+    assert len(take(tables(services=[SERVICE, bad])).directory.services) == 1
+    with pytest.raises(DirectoryRefused, match=r"more than half .* \(2 of 3\).*without a name"):
+        take(tables(services=[SERVICE, bad, bad | {"id": "y"}]))
+    with pytest.raises(DirectoryRefused, match="holds no row"):
+        take(tables(services=[]))
+
+
+def test_a_record_with_slipped_cells_is_refused_and_counted():
+    files = CSV | {
+        "services.csv": b"id,organization_id,name\ns1,o1,Pantry\ns2,o1,Soup,kitchen\n",
+    }
+    reading = read(as_zip(files), source_name="test", terms=None)
+    assert reading.summary.services_read == 2
+    assert reading.summary.services_refused == 1
+    assert [(r.row, r.id, r.kind) for r in reading.report if "slipped" in r.reason] == [
+        (3, "s2", "refused")
+    ]
+
+
+def test_children_of_nobody_are_refused():
+    reading = take(tables(phones=[{"id": "p", "service_id": "s9", "number": "555-0100"}]))
+    assert reasons(reading, "phones") == [("refused", "service_id", "service_id s9: no such row")]
+
+
+# mended values
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "kept"),
+    [
+        ("status", "", "active"),
+        ("status", "Open", "active"),
+        ("status", "ask us", "inactive"),
+        ("name", "  Pantry &amp; Kitchen ", "Pantry & Kitchen"),
+        ("description", "It\u00e2\u20ac\u2122s <b>open</b>", "It\u2019s open"),
+        ("email", "nobody", None),
+        ("email", "a@example.org; b@example.org", "a@example.org"),
+        ("url", "www.example.org", "http://www.example.org"),
+        ("url", "javascript:alert(1)", None),
+        ("minimum_age", "eighteen", None),
+        ("maximum_age", 999, None),
+        ("last_modified", "yesterday", None),
+    ],
+)
+def test_a_value_is_mended_or_left_out_and_said(field, given, kept):
+    reading = take(tables(services=[SERVICE | {field: given}]))
+    assert only_service(reading).get(field) == kept
+    assert [(r.kind, r.row, r.field) for r in reading.report] == [("mended", 1, field)]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("9:00am", "09:00"), ("5 p.m.", "17:00"), ("12:00 AM", "00:00"), ("noon", "12:00"),
+     ("0930", "09:30"), ("09:00-05:00", "09:00-05:00"), ("09:00:00", "09:00"), ("late", None)],
+)  # fmt: skip
+def test_times_of_day(given, kept):
+    schedule = {"service_id": "s1", "freq": "WEEKLY", "byday": "MO", "opens_at": given}
+    service = only_service(take(tables(schedules=[schedule])))
+    assert service["schedules"][0].get("opens_at") == kept
+
+
+def test_ages_count_only_as_numbers_and_words_stay_words():
+    said = SERVICE | {"minimum_age": "18", "eligibility_description": "Seniors 60 and over"}
+    service = only_service(take(tables(services=[said])))
+    assert service["minimum_age"] == 18
+    assert service["eligibility_description"] == "Seniors 60 and over"
+    assert "maximum_age" not in service
+    reading = take(tables(services=[SERVICE | {"minimum_age": 65, "maximum_age": 5}]))
+    assert "minimum_age" not in only_service(reading)
+
+
+def test_areas_are_geometry_or_words():
+    polygon = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
+    areas = [
+        {"id": "a", "service_id": "s1", "extent": json.dumps(polygon), "extent_type": "geojson"},
+        {"id": "b", "service_id": "s1", "name": "The whole county"},
+        {"id": "c", "service_id": "s1", "extent": "north of the river", "extent_type": "geojson"},
+    ]
+    reading = take(tables(service_areas=areas))
+    kinds = sorted(
+        (a["extent_type"], a["extent"][:5]) for a in only_service(reading)["service_areas"]
+    )
+    assert kinds == [("geojson", '{"typ'), ("text", "The w"), ("text", "north")]
+    assert reading.summary.unknown_areas == 0
+    assert take(tables(service_areas=areas[1:])).summary.unknown_areas == 1
+
+
+def test_coordinates_in_the_wrong_order_or_out_of_this_world():
+    here = [
+        {"id": f"l{n}", "location_type": "physical", "latitude": 39.3 + n / 100, "longitude": -76.6}
+        for n in range(6)
+    ]
+    odd = [
+        {"id": "swapped", "location_type": "physical", "latitude": "-76.61", "longitude": "39.29"},
+        {"id": "impossible", "location_type": "physical", "latitude": 39.3, "longitude": 500},
+        {"id": "far", "location_type": "physical", "latitude": 120.5, "longitude": 14.6},
+        {"id": "null", "location_type": "physical", "latitude": 0, "longitude": 0},
+    ]
+    reading = take(tables(locations=[*here, *odd]))
+    said = {r.id: r.reason for r in reading.report if r.table == "locations"}
+    points = {(loc.get("latitude"), loc.get("longitude")) for loc in reading.directory.locations}
+    assert (39.29, -76.61) in points
+    assert (14.6, 120.5) in points
+    assert said.keys() == {"swapped", "impossible", "far", "null"}
+    assert reading.summary.locations_without_point == 2
+
+
+def test_languages_by_code_by_word_and_unknown():
+    rows = [
+        {"id": "1", "service_id": "s1", "code": "spa"},
+        {"id": "2", "service_id": "s1", "name": "Haitian Creole"},
+        {"id": "3", "service_id": "s1", "name": "ask at the desk"},
+        {"id": "4", "service_id": "s1", "name": "Portuguese", "code": "qq"},
+    ]
+    found = only_service(take(tables(languages=rows)))["languages"]
+    assert sorted(language.get("code", "-") for language in found) == ["-", "es", "ht", "pt"]
+
+
+def test_a_nameless_organization_takes_its_name_from_elsewhere_or_is_refused():
+    nameless = {"id": "o1", "name": "", "alternate_name": "The Pantry People"}
+    reading = take(tables(organizations=[nameless]))
+    assert reading.directory.organizations[0]["name"] == "The Pantry People"
+    hall = {"id": "l1", "organization_id": "o2", "name": "Hall", "location_type": "physical"}
+    reading = take(tables(organizations=[ORG, {"id": "o2"}, {"id": "o3"}], locations=[hall]))
+    assert sorted(o["name"] for o in reading.directory.organizations) == ["Food Bank", "Hall"]
+    assert reasons(reading, "organizations") == [
+        ("mended", "name", "was missing; taken from its locations"),
+        ("refused", "name", "an organization without a name"),
+    ]
+
+
+# confidential places
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        {"addresses": [{"address_1": "Confidential Address", "city": "Town"}]},
+        {"addresses": [{"address_1": "1 Street", "city": "Town", "is_confidential": True}]},
+        {"description": "A safe home. The location is kept confidential."},
+        {"confidential": "yes"},
+        {"x_handoff": {"public": False}},
+        {
+            "attributes": [
+                {"value": "true", "taxonomy_term": {"id": "t", "name": "Confidential address"}}
+            ]
+        },
+    ],
+)
+def test_a_confidential_place_is_not_public(location):
+    place = {"id": "l1", "location_type": "physical"} | location
+    reading = take([{**NESTED, "service_at_locations": [{"location": place}]}])
+    (found,) = reading.directory.locations
+    assert found["public"] is False
+    assert all(address["public"] is False for address in found.get("addresses", []))
+    assert reading.summary.confidential_locations == 1
+
+
+def test_a_plain_place_is_public():
+    reading = take([NESTED])
+    assert reading.directory.locations[0]["public"] is True
+
+
+# needs and our own fields
+
+
+def test_terms_become_needs_by_name_path_code_and_parent():
+    terms = TermMap.model_validate(
+        {
+            "name": "t",
+            "terms": {
+                "Food": ["food-insecurity"],
+                "Goods > Vouchers": ["material-hardship"],
+                "Youth": [],
+            },
+            "codes": {"X9": ["legal-help"]},
+        }
+    )
+    rows = [
+        {"id": "t1", "name": "Food", "taxonomy": "own"},
+        {"id": "t2", "name": "Soup", "parent_id": "t1"},
+        {"id": "t3", "name": "Goods"},
+        {"id": "t4", "name": "vouchers", "parent_id": "t3"},
+        {"id": "t5", "name": "Law", "code": "X9"},
+        {"id": "t6", "name": "Youth"},
+        {"id": "t7", "name": "Kites"},
+    ]
+    links = [
+        {"link_id": "s1", "link_entity": "service", "taxonomy_term_id": row["id"]}
+        for row in rows[1:]
+    ]
+    reading = take(tables(taxonomy_terms=rows, attributes=links), terms=terms)
+    assert only_service(reading)["needs"] == ["food-insecurity", "legal-help", "material-hardship"]
+    assert reading.summary.unmapped_terms == {"Goods": 1, "Kites": 1}
+
+
+def test_names_of_the_licensed_taxonomy_are_not_kept():
+    term = {"id": "t", "code": "BD-1800.2000", "name": "A licensed name", "taxonomy": "AIRS"}
+    link = {"link_id": "s1", "link_entity": "service", "taxonomy_term_id": "t"}
+    service = only_service(take(tables(taxonomy_terms=[term], attributes=[link])))
+    assert service["attributes"][0]["taxonomy_term"]["name"] == "BD-1800.2000"
+    assert "licensed" not in json.dumps(service)
+
+
+def test_own_fields_are_read_and_can_be_taken_away():
+    own = {
+        "kind": "case-management",
+        "agreement": "active",
+        "participants": ["o2"],
+        "channels": {"x": 1},
+    }
+    organization = ORG | {"x_handoff": own}
+    service = {
+        **NESTED,
+        "organization": organization,
+        "x_handoff": {"needs": ["food-insecurity", "fun"], "restricted_ok": True},
+    }
+    second = {**NESTED, "id": "s2", "organization": {"id": "o2", "name": "Kitchen"}}
+    reading = take([service, second])
+    by_name = {o["name"]: o for o in reading.directory.organizations}
+    bank, kitchen = by_name["Food Bank"], by_name["Kitchen"]
+    assert (bank["kind"], bank["agreement"]) == ("case-management", "active")
+    assert bank["participants"] == [kitchen["id"]]
+    assert bank["x_handoff"] == {"channels": {"x": 1}}
+    assert (kitchen["kind"], kitchen["agreement"], kitchen["participants"]) == (
+        "partner",
+        "none",
+        [],
+    )
+    found = next(s for s in reading.directory.services if s["needs"])
+    assert found["needs"] == ["food-insecurity"]
+    assert found["x_handoff"]["restricted_ok"] is True
+    assert reading.summary.agreements_claimed == 1
+    stranger = without_own_fields(reading.directory)
+    assert {o["agreement"] for o in stranger.organizations} == {"none"}
+    assert not any(
+        "x_handoff" in entity for entity in (*stranger.organizations, *stranger.services)
+    )
+
+
+def test_own_fields_come_as_attributes_too():
+    term = {"id": "t", "code": "agreement", "name": "agreement", "taxonomy": "handoff"}
+    link = {
+        "link_id": "o1",
+        "link_entity": "organization",
+        "taxonomy_term_id": "t",
+        "value": "active",
+    }
+    reading = take(tables(taxonomy_terms=[term], attributes=[link]))
+    assert reading.directory.organizations[0]["agreement"] == "active"
+    assert reading.summary.unmapped_terms == {}
+
+
+# files
+
+
+def test_encodings_and_separators_are_mended_and_said():
+    files = CSV | {"organizations.csv": "id;name\r\no1;Caf\u00e9\r\n".encode("cp1252")}
+    reading = read(as_zip(files), source_name="test", terms=None)
+    assert reading.directory.organizations[0]["name"] == "Caf\u00e9"
+    assert (
+        ReportRow(
+            "organizations.csv", None, "", "mended", "", "was not UTF-8; read as Windows-1252"
+        )
+        in reading.report
+    )
+    marked = CSV | {"services.csv": b"\xef\xbb\xbf" + CSV["services.csv"]}
+    reading = read(as_zip(marked), source_name="test", terms=None)
+    assert [r.reason for r in reading.report] == ["byte order mark removed"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"services.csv": CSV["services.csv"]}, "required table 'organizations' is missing"),
+        (CSV | {"services.csv": b"id,organization_id\ns1,o1\n"}, "column 'name' is missing"),
+        (CSV | {"services.csv": b""}, "services.csv: is empty"),
+        (CSV | {"services.csv": b'id,organization_id,name\ns0,o1,x\ns1,o1,"Pantry\ns2,o1,y\n'},
+         "services.csv, line 3: a quote opens"),
+        (CSV | {"services.csv": b"id,id,name\n1,2,3\n"}, "column 'id' stands twice"),
+        (CSV | {"services.csv": b"id,name\ns1,\x81\x8d\n"}, "line 2: neither UTF-8"),
+        (CSV | {"services.csv": b"id,name\ns1,a\x00b\n"}, "line 2: holds a zero byte"),
+        ({"services.json": b'[\n{"id": 1,\n'}, "services.json, line 3"),
+        ({"data.ndjson": b'{"id": 1}\n{"id": 2\n'}, "data.ndjson, line 2: is no JSON"),
+        ({"readings.csv": b"a,b\n1,2\n"}, "unknown format"),
+        ({"readme.txt": b"hello"}, "no CSV and no JSON"),
+        ({"../services.csv": b""}, "points outside of the zip"),
+        ({"/etc/services.csv": b""}, "points outside of the zip"),
+        ({"services.csv": b"0" * 3_000_000}, "grows too much"),
+    ],
+)  # fmt: skip
+def test_a_source_that_cannot_be_used_is_refused_whole(files, said):
+    with pytest.raises(DirectoryRefused) as refused:
+        read(as_zip(files), source_name="test", terms=None)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"PK\x03\x04 and then nothing", "the zip is damaged"),
+        (b"hello", "unknown format"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"services": NaN}', "is no JSON number"),
+        (b'[{"id": 1, "name": "x", "status": "active", "organization_id": "o"}', "line 1, column"),
+    ],
+)
+def test_bytes_that_are_no_directory(content, said):
+    with pytest.raises(DirectoryRefused) as refused:
+        read(content, source_name="test", terms=None)
+    assert said in str(refused.value)
+
+
+def test_a_link_in_a_zip_or_out_of_a_folder_is_refused(tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        link = zipfile.ZipInfo("services.csv")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(DirectoryRefused, match="is a link"):
+        read(packed.getvalue(), source_name="test", terms=None)
+    (tmp_path / "outside.csv").write_bytes(CSV["services.csv"])
+    folder = tmp_path / "feed"
+    folder.mkdir()
+    (folder / "services.csv").symlink_to(tmp_path / "outside.csv")
+    with pytest.raises(DirectoryRefused, match="leads out of the folder"):
+        read(folder, source_name="test", terms=None)
+
+
+def test_the_named_format_must_fit(tmp_path):
+    with pytest.raises(DirectoryRefused, match="is hsds-1, not ohana"):
+        read(as_zip(CSV), format="ohana", source_name="test", terms=None)
+    with pytest.raises(DirectoryRefused, match="unknown format 'excel'"):
+        read(as_zip(CSV), format="excel", source_name="test", terms=None)
+    assert read(as_zip(CSV), format="hsds-2", source_name="test", terms=None).format == "hsds-2"
+    with pytest.raises(DirectoryRefused, match="no such file"):
+        read(tmp_path / "absent", source_name="test", terms=None)
+
+
+def test_the_report_is_a_csv_without_formulas(tmp_path):
+    path = tmp_path / "report.csv"
+    write_report(path, [ReportRow("services", 3, "=1+1", "refused", "name", "a, b")])
+    with path.open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["kind", "table", "row", "id", "field", "reason"],
+            ["refused", "services", "3", "'=1+1", "name", "a, b"],
+        ]
+
+
+def test_letters_that_no_database_stores_are_taken_out():
+    content = b'[{"id": "s\\u0000", "name": "P\\ud800x", "status": "active", "x_n": ["\\u0000"],'
+    content += b' "organization": {"id": "o", "name": "O"}}]'
+    service = only_service(read(content, source_name="test", terms=None))
+    assert (service["name"], service["x_n"]) == ("P?x", [""])
+
+
+# properties
+
+IDS = st.sampled_from(["", "1", "2", "3", "4", 5, "ac148810-d857-441c-9679-408f346de14b"])
+SERVICES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": IDS,
+            "organization_id": st.sampled_from(["", "o1", "o2", "nobody"]),
+            "name": st.sampled_from(["", " ", "Pantry", "Kitchen"]),
+        },
+        optional={"status": st.sampled_from(["", "active", "odd"]), "email": st.text(max_size=5)},
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(services=SERVICES, seed=st.integers(0, 9))
+def test_every_service_is_in_the_directory_or_refused_in_the_report(services, seed):
+    organizations = [ORG, ORG | {"id": "o2", "name": "Kitchen"}]
+    try:
+        reading = take({"organizations": organizations, "services": services})
+    except DirectoryRefused as refused:
+        assert "more than half" in str(refused)
+        return
+    refused = [r for r in reading.report if (r.kind, r.table) == ("refused", "services")]
+    taken = {service["id"] for service in reading.directory.services}
+    by_id = {
+        str(row["id"]): take(tables(services=[SERVICE | {"id": row["id"]}])).directory.services[0][
+            "id"
+        ]
+        for row in services
+        if row["id"] != ""
+    }
+    for number, row in enumerate(services, start=1):
+        in_directory = by_id.get(str(row["id"])) in taken
+        in_report = any(r.row == number or (r.id and r.id == str(row["id"])) for r in refused)
+        assert in_directory or in_report
+    assert len(taken) == len(reading.directory.services)
+    assert reading.summary.services_read - reading.summary.services_refused == len(taken)
+
+    shuffled = services[:]
+    random.Random(seed).shuffle(shuffled)
+    again = take({"organizations": organizations[::-1], "services": shuffled})
+    assert again.directory == reading.directory
+
+
+@settings(deadline=None, max_examples=150)
+@given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_no_bytes_break_it(content):
+    with pytest.raises(DirectoryRefused):
+        read(content, source_name="test", terms=None)
+
+
+KEYS = """
+    id name status organization organization_id services locations
+    location service service_at_locations phones languages attributes taxonomy_term
+    schedules opens_at service_areas extent extent_type addresses capacities
+    x_handoff participants needs latitude contents number byday
+    minimum_age
+"""
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(at=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8))
+def test_no_damaged_zip_breaks_it(at):
+    packed = bytearray(as_zip(CSV))
+    for place, byte in at:
+        packed[place % len(packed)] = byte
+    try:
+        reading = read(bytes(packed), source_name="test", terms=None)
+    except DirectoryRefused:
+        return
+    assert reading.directory.services
+
+
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS.split()), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(value=JSON)
+def test_no_json_breaks_it(value):
+    """A stranger's feed is read or refused; it never ends in another error."""
+    wrapped = [{**NESTED, "id": "whole"}, value if isinstance(value, dict) else {"value": value}]
+    for content in (wrapped, {**NESTED, "service_areas": value, "x_handoff": value}, value):
+        try:
+            reading = take(content)
+        except DirectoryRefused:
+            continue
+        assert reading.directory.services
