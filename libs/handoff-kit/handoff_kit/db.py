@@ -26,6 +26,7 @@ Connection: TypeAlias = Any  # asyncpg.Connection or its pool proxy; asyncpg shi
 DATABASE_AWAY: tuple[type[BaseException], ...] = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -131,6 +132,9 @@ class Database:
             raise Unavailable("the database cannot be reached now; try again") from error
         try:
             yield connection
+        except (asyncpg.InternalClientError, asyncpg.InterfaceError):
+            connection.terminate()  # Its protocol is out of step: nobody may get it again.
+            raise
         finally:
             await pool.release(connection, timeout=5)
 

@@ -15,6 +15,7 @@ from event_schemas.registry import BY_TOPIC_AND_TYPE
 from handoff_kit.bus.ports import Record
 from handoff_kit.consumer import Consumer, Group
 from handoff_kit.db import Database
+from handoff_kit.urls import with_database
 
 
 @dataclass(frozen=True)
@@ -143,16 +144,3 @@ async def clone(admin_url: str, template: str, name: str) -> str:
     finally:
         await connection.close()
     return with_database(admin_url, name)
-
-
-def with_database(url: str, name: str) -> str:
-    """*url* with another database name."""
-    head, _, tail = url.partition("?")
-    base = head.rsplit("/", 1)[0]
-    return f"{base}/{name}" + (f"?{tail}" if tail else "")
-
-
-def with_user(url: str, user: str, password: str) -> str:
-    """*url* with another login."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{user}:{password}@{rest.rsplit('@', 1)[-1]}"

@@ -25,7 +25,8 @@ from handoff_kit.embedded_postgres import EmbeddedPostgres
 from handoff_kit.migrate import ensure_app_role
 from handoff_kit.service import Built, Context, Service, run_migrate
 from handoff_kit.settings import CoreSettings
-from handoff_kit.testing import Feeder, TestDatabase, clone, with_database, with_user
+from handoff_kit.testing import Feeder, TestDatabase, clone
+from handoff_kit.urls import with_database, with_user
 from handoff_kit.wakes import Wakes
 
 APP_ROLE = "handoff_app"
