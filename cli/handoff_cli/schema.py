@@ -1,0 +1,52 @@
+"""Whether the database is at the newest schema, in one question; and bringing it there."""
+
+import asyncio
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+from handoff_kit.bus.kafka import KafkaLog
+from handoff_kit.db import connect
+from handoff_kit.migrate import newest
+from handoff_kit.settings import SERVICES, CoreSettings, read
+
+
+def _migrations(service: str) -> Path:
+    spec = find_spec(f"{service}_svc")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).resolve().parents[1] / "migrations"
+
+
+async def is_current(url: str) -> bool:
+    """True when every service's schema is at its newest revision; loads no service."""
+    wanted = {service: newest(_migrations(service)) for service in SERVICES}
+    question = " UNION ALL ".join(
+        f"SELECT '{service}' AS service, version_num FROM {service}.alembic_version"
+        for service in SERVICES
+    )
+    connection = await connect(url)
+    try:
+        rows = await connection.fetch(question)
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return False
+    finally:
+        await connection.close()
+    return {row["service"]: row["version_num"] for row in rows} == wanted
+
+
+async def migrate(url: str, app_role: str | None, environment: Mapping[str, str]) -> list[str]:
+    """Bring every schema to its newest revision, make topics and the services' own client."""
+    from handoff_kit.service import run_migrate
+
+    from handoff_cli.services import all_services
+
+    settings = read(CoreSettings, environment)
+    kafka = KafkaLog(settings.kafka()) if settings.bus == "kafka" else None
+    return await run_migrate(all_services(), url, app_role, bus=settings.bus, log_=kafka)
+
+
+def migrate_now(url: str, app_role: str | None, environment: Mapping[str, str]) -> list[str]:
+    """``migrate`` for callers without an event loop."""
+    return asyncio.run(migrate(url, app_role, environment))
