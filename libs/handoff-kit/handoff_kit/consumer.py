@@ -28,6 +28,7 @@ from handoff_kit.bus.ports import Record
 from handoff_kit.db import Connection, Database
 from handoff_kit.errors import Fate, HandoffError, Permanent, Transient, Waiting
 from handoff_kit.faults import async_fault
+from handoff_kit.telemetry import process_metrics
 from handoff_kit.tx import Cause, Tx, flush
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Plan:
 
     deliver: list[Entry] = field(default_factory=list)
     park: list[tuple[Entry, str, str, str]] = field(default_factory=list)  # state, reason, detail
-    skipped: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
 
 
@@ -212,7 +213,8 @@ def _place(entry: Entry, result: Plan, gate: Gate | None) -> None:
     if gate is not None:
         gate.sequence = entry.sequence or gate.sequence
     if entry.received is None:
-        result.skipped += 1
+        topic = entry.record.topic
+        result.skipped[topic] = result.skipped.get(topic, 0) + 1
     else:
         result.deliver.append(entry)
 
@@ -335,11 +337,22 @@ class Consumer:
         self.committed.update(ends)
         self.applied += len(decided.deliver)
         self.duplicates += decided.duplicates
-        self.skipped += decided.skipped
+        self.skipped += sum(decided.skipped.values())
         self.parked += sum(1 for p in decided.park if p[1] == "failed")
         self.waiting = self.waiting or any(p[1] == "waiting" for p in decided.park)
-        self.emitted = bool(tx.emitted)
+        self.emitted = self.emitted or bool(tx.emitted)
+        self._measure(decided, tx.now)
         await async_fault("consumer.after_commit")
+
+    def _measure(self, decided: Plan, now: datetime) -> None:
+        """The latest event of each topic stands for its set; counting each would cost too much."""
+        metrics, group = process_metrics(), self._group.name
+        latest = {e.record.topic: e.received for e in decided.deliver if e.received}
+        for topic, event in latest.items():
+            waited = max(0.0, (now - event.at).total_seconds())
+            metrics.observe("handoff_end_to_end_seconds", waited, group=group, topic=topic)
+        for topic, number in decided.skipped.items():
+            metrics.count("handoff_consumer_skipped_total", number, group=group, topic=topic)
 
     def _refuse(self, decided: Plan, gates: dict[GateKey, Gate], error: Exception) -> None:
         """The one event of this set failed: park it instead."""

@@ -103,6 +103,7 @@ class GroupRunner:
 
     def _committed(self) -> None:
         if self.consumer.emitted:
+            self.consumer.emitted = False
             self._wakes.wake(self._outbox)
         if self._group.after is not None:
             self._group.after()

@@ -329,6 +329,8 @@ async def _serve_health(stage: Stage, settings: CoreSettings, stop: asyncio.Even
 
 
 def _housekeeping(service: str) -> list[Periodic]:
+    shown: set[tuple[str, str]] = set()  # A gauge keeps its last value: bring it back to zero.
+
     async def answers(tx: Tx) -> int:
         await forget_old_answers(tx.conn, service)
         return 0
@@ -345,8 +347,10 @@ def _housekeeping(service: str) -> list[Periodic]:
         metrics = process_metrics()
         metrics.set("handoff_outbox_pending", row["pending"], service=service)
         metrics.set("handoff_outbox_oldest_seconds", row["oldest"], service=service)
-        for p in parked:
-            metrics.set("handoff_parked", p["n"], group=p["group_name"], reason=p["reason"])
+        now = {(p["group_name"], p["reason"]): p["n"] for p in parked}
+        shown.update(now)
+        for group, reason in shown:
+            metrics.set("handoff_parked", now.get((group, reason), 0), group=group, reason=reason)
         return 0
 
     return [

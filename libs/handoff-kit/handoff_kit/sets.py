@@ -3,7 +3,7 @@
 A table is declared once, as a SQLModel class; the statement for a set is made from its columns on
 first use and kept. Rows may be any objects that have the columns as attributes, or mappings.
 Every column becomes one array parameter of ``unnest``; lists and objects are JSONB, since an array
-of arrays cannot be unnested.
+of arrays cannot be unnested, and travel as text, since a driver takes a list in a list for one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Literal
 
+import orjson
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import Select
@@ -19,6 +20,7 @@ from sqlmodel import SQLModel
 from handoff_kit.db import Connection
 
 Row = Any
+_dumps = orjson.dumps
 _DIALECT = postgresql.asyncpg.dialect()
 
 
@@ -50,15 +52,34 @@ def _key(model: type[SQLModel]) -> tuple[str, ...]:
     return tuple(c.name for c in table_of(model).primary_key.columns)
 
 
-def _unnest(table: Table, columns: Sequence[str]) -> str:
-    arrays = ", ".join(f"${i}::{_type(table, c)}[]" for i, c in enumerate(columns, 1))
+def _unnest(table: Table, columns: Sequence[str], first: int = 1) -> str:
+    arrays = ", ".join(
+        f"${i}::{'text' if _is_json(table, c) else _type(table, c)}[]"
+        for i, c in enumerate(columns, first)
+    )
     return f"unnest({arrays}) AS v({_quoted(columns)})"
+
+
+def _is_json(table: Table, column: str) -> bool:
+    return isinstance(table.c[column].type, postgresql.JSONB)
+
+
+def _value(table: Table, column: str) -> str:
+    return f'v."{column}"' + ("::jsonb" if _is_json(table, column) else "")
+
+
+@lru_cache(maxsize=512)
+def _json_columns(model: type[SQLModel], columns: tuple[str, ...]) -> tuple[int, ...]:
+    table = table_of(model)
+    return tuple(i for i, c in enumerate(columns) if _is_json(table, c))
 
 
 @lru_cache(maxsize=512)
 def _insert_sql(model: type[SQLModel], columns: tuple[str, ...], on_conflict: str) -> str:
     table = table_of(model)
-    sql = f"INSERT INTO {_name(table)} ({_quoted(columns)}) SELECT * FROM {_unnest(table, columns)}"
+    values = ", ".join(_value(table, c) for c in columns)
+    sql = f"INSERT INTO {_name(table)} ({_quoted(columns)}) SELECT {values}"
+    sql += f" FROM {_unnest(table, columns)}"
     key = _key(model)
     if on_conflict == "nothing":
         sql += " ON CONFLICT DO NOTHING"
@@ -72,7 +93,7 @@ def _insert_sql(model: type[SQLModel], columns: tuple[str, ...], on_conflict: st
 def _update_sql(model: type[SQLModel], columns: tuple[str, ...], key: tuple[str, ...]) -> str:
     table = table_of(model)
     given = (*key, *columns)
-    changed = ", ".join(f'"{c}" = v."{c}"' for c in columns)
+    changed = ", ".join(f'"{c}" = {_value(table, c)}' for c in columns)
     match = " AND ".join(f't."{c}" = v."{c}"' for c in key)
     return f"UPDATE {_name(table)} t SET {changed} FROM {_unnest(table, given)} WHERE {match}"
 
@@ -91,6 +112,16 @@ def columns_of(rows: Sequence[Row], columns: Sequence[str]) -> list[list[Any]]:
     return [list(map(attrgetter(c), rows)) for c in columns]
 
 
+def _arrays(
+    model: type[SQLModel], rows: Sequence[Row], columns: tuple[str, ...]
+) -> list[list[Any]]:
+    """Like `columns_of`, with JSONB as text."""
+    found = columns_of(rows, columns)
+    for i in _json_columns(model, columns):
+        found[i] = [None if v is None else _dumps(v, default=str).decode() for v in found[i]]
+    return found
+
+
 async def insert(
     connection: Connection,
     model: type[SQLModel],
@@ -107,7 +138,7 @@ async def insert(
     columns = _columns(model)
     return _count(
         await connection.execute(
-            _insert_sql(model, columns, on_conflict), *columns_of(rows, columns)
+            _insert_sql(model, columns, on_conflict), *_arrays(model, rows, columns)
         )
     )
 
@@ -118,7 +149,9 @@ async def upsert(connection: Connection, model: type[SQLModel], rows: Sequence[R
         return 0
     columns = _columns(model)
     return _count(
-        await connection.execute(_insert_sql(model, columns, "update"), *columns_of(rows, columns))
+        await connection.execute(
+            _insert_sql(model, columns, "update"), *_arrays(model, rows, columns)
+        )
     )
 
 
@@ -135,7 +168,7 @@ async def update(
         return 0
     by = tuple(key) if key else _key(model)
     sql = _update_sql(model, tuple(columns), by)
-    return _count(await connection.execute(sql, *columns_of(rows, (*by, *columns))))
+    return _count(await connection.execute(sql, *_arrays(model, rows, (*by, *columns))))
 
 
 async def delete(
@@ -149,7 +182,7 @@ async def delete(
     if not rows:
         return 0
     by = tuple(key) if key else _key(model)
-    return _count(await connection.execute(_delete_sql(model, by), *columns_of(rows, by)))
+    return _count(await connection.execute(_delete_sql(model, by), *_arrays(model, rows, by)))
 
 
 async def fetch(
@@ -186,14 +219,12 @@ def _insert_all_sql(models: tuple[type[SQLModel], ...]) -> str:
     parts, at = [], 1
     for n, model in enumerate(models):
         table, columns = table_of(model), _columns(model)
-        arrays = ", ".join(
-            f"${at + i}::{_type(table, column)}[]" for i, column in enumerate(columns)
-        )
-        at += len(columns)
+        values = ", ".join(_value(table, c) for c in columns)
         parts.append(
             f"i{n} AS (INSERT INTO {_name(table)} ({_quoted(columns)})"
-            f" SELECT * FROM unnest({arrays}))"
+            f" SELECT {values} FROM {_unnest(table, columns, at)})"
         )
+        at += len(columns)
     return f"WITH {', '.join(parts)} SELECT"
 
 
@@ -207,5 +238,7 @@ async def insert_all(
     filled = [(model, rows) for model, rows in given if rows]
     if not filled:
         return
-    arguments = [column for model, rows in filled for column in columns_of(rows, _columns(model))]
+    arguments = [
+        column for model, rows in filled for column in _arrays(model, rows, _columns(model))
+    ]
     await connection.execute(_insert_all_sql(tuple(model for model, _ in filled)), *arguments)

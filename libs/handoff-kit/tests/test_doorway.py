@@ -71,7 +71,7 @@ async def test_a_refusal_leaves_no_trace_and_its_neighbours_go_through(doorway, 
     notes = [Note("a"), Note("b", refuse=Invalid("no")), Note("c")]
     results = await asyncio.gather(*map(doorway.submit, notes), return_exceptions=True)
     assert isinstance(results[1], Invalid)
-    assert await rows(admin) == ["a", "c"]
+    assert sorted(await rows(admin)) == ["a", "c"]
     assert len(await said(db)) == 2
 
 
@@ -79,7 +79,7 @@ async def test_a_set_that_breaks_is_run_one_by_one(doorway, admin):
     notes = [Note("a"), Note("b", fail=RuntimeError("bug")), Note("c")]
     results = await asyncio.gather(*map(doorway.submit, notes), return_exceptions=True)
     assert [type(r).__name__ for r in results] == ["Answer", "RuntimeError", "Answer"]
-    assert await rows(admin) == ["a", "c"]
+    assert sorted(await rows(admin)) == ["a", "c"]
 
 
 async def test_f2_a_retry_gets_the_stored_answer(doorway, admin):

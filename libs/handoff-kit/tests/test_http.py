@@ -4,8 +4,10 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -21,7 +23,7 @@ from handoff_kit.auth import (
     operations,
     requires,
 )
-from handoff_kit.errors import IllegalTransition, Unavailable
+from handoff_kit.errors import IllegalTransition, Invalid, Unavailable
 from handoff_kit.http import (
     BodyRule,
     IdempotencyKey,
@@ -43,7 +45,7 @@ from handoff_kit.http import (
     require_if_match,
 )
 from handoff_kit.telemetry import Metrics, configure_logging
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
@@ -379,13 +381,67 @@ async def test_field_errors_name_the_field_and_never_the_value(
     assert {(error["field"], error["code"]) for error in found} == {
         ("name", "string-too-long"),
         ("needs.1.category", "string-too-short"),
-        ("needs.1.weight", "float-parsing"),
+        ("needs.1.weight", "float-type"),
         ("needs.2", "model-type" if path.endswith("direct") else "model-attributes-type"),
         ("surname", "unknown-field"),
         ("(unnamed)", "unknown-field"),
     }
     assert all(error["message"] for error in found)
     assert CANARY not in response.text
+
+
+class Dated(Strict):
+    at: datetime
+    day: date | None = None
+    id: UUID | None = None
+    count: int = 0
+    share: float = 0
+    sure: bool = False
+    inner: list["Dated"] = []
+
+
+TIME = "2026-01-31T09:00:00-05:00"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"at": TIME},
+        {"at": "2026-01-31T14:00:00Z", "day": "2026-01-31", "id": str(UUID(int=7))},
+        {"at": TIME, "count": 3, "share": 2, "sure": True, "inner": [{"at": TIME}]},
+    ],
+)
+def test_what_the_schema_allows_is_taken(body: dict[str, Any]) -> None:
+    by_value = Dated.model_validate(body)
+    assert by_value == parse(Dated, json.dumps(body).encode())
+    assert by_value.at.utcoffset() is not None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"at": 1_700_000_000},
+        {"at": "1700000000"},
+        {"at": "2026-01-31T09:00:00"},
+        {"at": "2026-01-31"},
+        {"day": 20_000},
+        {"day": "20260131"},
+        {"id": 7},
+        {"count": "3"},
+        {"count": True},
+        {"share": "1"},
+        {"share": True},
+        {"sure": 1},
+        {"sure": "true"},
+        {"inner": [{"at": TIME, "count": "3"}]},
+    ],
+)
+def test_nothing_is_converted(wrong: dict[str, Any]) -> None:
+    body = {"at": TIME} | wrong
+    with pytest.raises(ValidationError):
+        Dated.model_validate(body)
+    with pytest.raises(Invalid):
+        parse(Dated, json.dumps(body).encode())
 
 
 async def test_our_own_checks_speak_and_foreign_ones_do_not(
@@ -494,6 +550,8 @@ async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
     response = await client.delete("/partner/v1/receipts")
     problem(response, 405, "method-not-allowed")
     assert response.headers["allow"] == "POST"
+    response = await client.delete("/partner/v1/things")
+    assert response.headers["allow"] == "GET, POST"
     problem(await client.post("/partner/v1/receipts/"), 404, "not-found")
 
 
@@ -638,4 +696,11 @@ async def test_the_document_states_security_and_failures(client: httpx.AsyncClie
     assert document["components"]["schemas"].keys() >= {"Thing", "Need", "Problem", "ProblemField"}
     scopes = document["components"]["securitySchemes"]["access_token"]["flows"]
     assert "offers:read" in scopes["clientCredentials"]["scopes"]
+    (tag,) = [
+        parameter
+        for parameter in paths["/partner/v1/things/{thing_id}"]["put"]["parameters"]
+        if parameter["name"] == "If-Match"
+    ]
+    assert tag["required"]
+    assert tag["schema"]["type"] == "string"
     assert "HTTPValidationError" not in json.dumps(document)

@@ -43,12 +43,12 @@ class PageRequest:
 
     def after(self, key_type: type[_Key]) -> tuple[_Key, str] | None:
         """(sort key, id) of the last item seen; None for the first page. Raises Invalid."""
-        return decode_cursor(self.cursor, key_type) if self.cursor is not None else None
+        return decode_cursor(self.cursor, key_type) if self.cursor else None
 
 
 def _page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
-    cursor: Annotated[str | None, Query(max_length=1024)] = None,
+    cursor: Annotated[str | None, Query(max_length=1024, pattern="^[A-Za-z0-9_-]*$")] = None,
 ) -> PageRequest:
     return PageRequest(limit, cursor)
 

@@ -169,7 +169,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         "code": phrase.lower().replace(" ", "-"),
         "trace_id": current_trace_id(),
     }
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == 405:
         # The router knows the methods of the first route that has this path; there may be more.
         found = [m for pattern, m in request.app.state.methods if pattern.match(request.url.path)]

@@ -55,6 +55,24 @@ def postgres_url(postgres_home: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """Bootstrap servers of Apache Kafka, one broker, started once a run from Maven's jars."""
+    from handoff_kit.kafka_cluster import KafkaCluster, missing
+
+    reason = missing()
+    if reason is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="handoff-kafka-", ignore_cleanup_errors=True) as home:
+        cluster = KafkaCluster(Path(home))
+        try:
+            yield cluster.start()
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture(scope="session")
 def template_of(postgres_url: str) -> Callable[[tuple[Service, ...]], str]:
     """Name of a database in which these services are migrated, made once a run."""
     made: dict[tuple[str, ...], str] = {}
