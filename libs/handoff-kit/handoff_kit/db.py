@@ -18,12 +18,12 @@ from typing import Any, TypeAlias
 import asyncpg
 import orjson
 
-from handoff_kit.errors import Unavailable
+from handoff_kit.errors import Transient, Unavailable
 
 Connection: TypeAlias = Any  # asyncpg.Connection or its pool proxy; asyncpg ships no types.
 
 # What a lost, restarting or overloaded database raises: retried, never parked.
-DATABASE_AWAY: tuple[type[BaseException], ...] = (
+DATABASE_AWAY: tuple[type[Exception], ...] = (
     OSError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -36,6 +36,9 @@ DATABASE_AWAY: tuple[type[BaseException], ...] = (
     asyncpg.QueryCanceledError,
     TimeoutError,
 )
+
+# The same and our own word for it: pause, then try again.
+AWAY: tuple[type[Exception], ...] = (Transient, *DATABASE_AWAY)
 
 
 class Record(asyncpg.Record):  # type: ignore[misc]
@@ -179,7 +182,9 @@ class Database:
         try:
             async with self._acquire(self.sets_role) as connection:
                 await connection.fetchval("SELECT 1")
-        except (Unavailable, *DATABASE_AWAY):
+        except Unavailable:
+            return False
+        except DATABASE_AWAY:
             return False
         return True
 
@@ -193,6 +198,7 @@ class Database:
 
 
 __all__ = [
+    "AWAY",
     "DATABASE_AWAY",
     "Connection",
     "Database",

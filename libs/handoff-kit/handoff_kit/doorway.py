@@ -1,4 +1,4 @@
-"""Commands from outside, gathered into sets: those that arrive while one set commits share the next.
+"""Commands from outside, gathered into sets: what arrives while one commits shares the next.
 
 Every command is answered after the commit of its set. When a set fails as a whole, each of its
 commands is run alone, so that one cannot fail its neighbours. The same handler that takes a
@@ -136,7 +136,7 @@ class Doorway(Generic[C]):
     async def _run(self, members: list[_Waiting[C]], writer: int) -> None:
         try:
             results, emitted = await self._commit(members, writer)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours go through
             if len(members) > 1:
                 for member in members:
                     await self._run([member], writer)

@@ -7,7 +7,7 @@ import time
 
 from handoff_kit.bus.ports import Log, Position, Reader
 from handoff_kit.consumer import Consumer, Fenced, Group
-from handoff_kit.db import DATABASE_AWAY, Database
+from handoff_kit.db import AWAY, Database
 from handoff_kit.errors import Transient
 from handoff_kit.outbox import pause
 from handoff_kit.telemetry import process_metrics
@@ -57,7 +57,7 @@ class GroupRunner:
                 self.readers_made += 1
                 before = self.consumer.applied
                 await self._consume(reader, stop)
-            except (Transient, *DATABASE_AWAY) as error:
+            except AWAY as error:
                 log.warning("group %s pauses: %s", self._group.name, type(error).__name__)
                 if reader is not None and self.consumer.applied > before:
                     wait = 0.2

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from handoff_kit.bus.ports import Outgoing, Publisher
-from handoff_kit.db import DATABASE_AWAY, Connection, connect
+from handoff_kit.db import AWAY, Connection, connect
 from handoff_kit.errors import Transient
 from handoff_kit.faults import async_fault
 from handoff_kit.wakes import Wakes
@@ -131,7 +131,7 @@ class Relay:
             try:
                 await self._hold_and_move(stop, woken)
                 wait = 0.2
-            except (Transient, *DATABASE_AWAY) as error:
+            except AWAY as error:
                 self.active = False
                 log.warning("relay of %s pauses: %s", self._service, type(error).__name__)
                 await pause(stop, wait)

@@ -29,9 +29,9 @@ from handoff_kit.bus.postgres import PostgresLog, create_schema, create_topics
 from handoff_kit.clock import Clock, SystemClock
 from handoff_kit.consumer import Group
 from handoff_kit.crypto import BlindIndex, FileKeyWrapper, KeyWrapper
-from handoff_kit.db import DATABASE_AWAY, Connection, Database, connect
+from handoff_kit.db import AWAY, Connection, Database, connect
 from handoff_kit.doorway import Apply, Doorway, forget_old_answers
-from handoff_kit.errors import Transient, Unavailable
+from handoff_kit.errors import Unavailable
 from handoff_kit.groups import GroupRunner
 from handoff_kit.outbox import Mover, Relay, Sender, pause
 from handoff_kit.settings import SERVICES, CoreSettings, SettingsRefused, read
@@ -376,7 +376,7 @@ async def _run_periodic(context: Context, periodic: Periodic, stop: asyncio.Even
                         did = max(did, 1)
             if did:
                 context.wakes.wake(f"outbox:{context.service}")
-        except (Transient, *DATABASE_AWAY) as error:
+        except AWAY as error:
             log.warning("%s pauses: %s", periodic.name, type(error).__name__)
         except Exception:
             log.exception("%s failed", periodic.name)

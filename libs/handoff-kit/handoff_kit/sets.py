@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Table
+from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import Select
 from sqlmodel import SQLModel
@@ -21,7 +21,7 @@ from handoff_kit.db import Connection
 
 Row = Any
 _dumps = orjson.dumps
-_DIALECT = postgresql.asyncpg.dialect()
+_DIALECT: Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -83,7 +83,8 @@ class Wakes:
                     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
                 except DATABASE_AWAY:
                     # Whoever was to be woken polls as well; try with a new connection next time.
-                    connection = await _drop(connection)
+                    await _drop(connection)
+                    connection = None
                     await asyncio.sleep(0.25)
         finally:
             await _drop(connection)
@@ -101,7 +102,8 @@ class Wakes:
                     await lost.wait()
                 except DATABASE_AWAY:
                     log.info("cannot listen for wake-ups; polling")
-                connection = await _drop(connection)
+                await _drop(connection)
+                connection = None
                 await asyncio.sleep(1)
         finally:
             await _drop(connection)

@@ -6,7 +6,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-
 from event_schemas.cases import CaseClosed
 from event_schemas.codes import CaseStatus
 from handoff_kit.consumer import Group, Received

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-
 from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher, KafkaSettings
 from handoff_kit.bus.ports import Log, Outgoing, Publisher, Record, Rejected
 from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher
@@ -46,9 +45,7 @@ async def bus(request, database, db) -> AsyncIterator[Bus]:
         return
     settings = KafkaSettings(request.getfixturevalue("kafka_bootstrap"))
     log = KafkaLog(settings)
-    await log.create_topics(
-        {"handoff.cases": (12, None), "handoff.parked": (12, None)}
-    )
+    await log.create_topics({"handoff.cases": (12, None), "handoff.parked": (12, None)})
     publisher = KafkaPublisher(settings)
     yield Bus(
         "kafka", lambda: KafkaLog(settings), publisher, lambda: Sender("toy", publisher), wakes

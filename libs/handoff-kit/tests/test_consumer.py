@@ -3,7 +3,6 @@
 from uuid import uuid4
 
 import pytest
-
 from handoff_kit.errors import Permanent, Transient, Waiting
 from handoff_kit.testing import said
 

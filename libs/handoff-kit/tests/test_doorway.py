@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
-
 from handoff_kit.doorway import Answer, Doorway, Idempotency
 from handoff_kit.errors import Conflict, HandoffError, IdempotencyMismatch, Invalid, Unavailable
 from handoff_kit.testing import said

@@ -166,7 +166,7 @@ async def test_three_brokers_lose_nothing_when_one_is_killed(cluster_of):
                 await asyncio.sleep(0.01)
 
     writing = asyncio.create_task(write())
-    while len(acknowledged) < 100 and not writing.done():  # noqa: ASYNC110
+    while len(acknowledged) < 100 and not writing.done():
         await asyncio.sleep(0.05)
     await asyncio.to_thread(cluster.kill, 2)
     assert not cluster.is_running(2)

@@ -1,6 +1,7 @@
 """The embedded log: tables of PostgreSQL with the guarantees of a partitioned log."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 
@@ -200,15 +201,13 @@ class PostgresReader:
 
     async def close(self) -> None:
         self._wakes.unsubscribe(self._woken)
-        try:
+        with contextlib.suppress(*DATABASE_AWAY):  # It would be missed soon enough anyway.
             await self._connection.execute(
                 "DELETE FROM bus.member WHERE group_name = $1 AND member = $2",
                 self._group,
                 self._member,
                 timeout=2,
             )
-        except DATABASE_AWAY:
-            pass  # The member will be missed soon enough.
         self._connection.terminate()
 
 

@@ -1,7 +1,6 @@
 """Migrations of the toy service."""
 
-from sqlalchemy import MetaData
-
 from handoff_kit.migrate import run_env
+from sqlalchemy import MetaData
 
 run_env("toy", MetaData(schema="toy"))

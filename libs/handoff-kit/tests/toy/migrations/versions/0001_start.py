@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import op
-
 from handoff_kit.migrations import protect, start
 
 revision = "0001"

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from handoff_kit.bus.ports import Record
-from handoff_kit.consumer import Fenced, Group, Place, decode, fate_of
+from handoff_kit.consumer.model import Fenced, Group, Place
+from handoff_kit.consumer.planning import decode, fate_of
 from handoff_kit.db import Connection, Database
 from handoff_kit.errors import HandoffError, Transient, Waiting
 from handoff_kit.tx import Tx, flush
