@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
-from handoff_kit.bus.kafka import KafkaLog
 from handoff_kit.db import connect
 from handoff_kit.migrate import newest
 from handoff_kit.settings import SERVICES, CoreSettings, read
@@ -43,7 +42,11 @@ async def migrate(url: str, app_role: str | None, environment: Mapping[str, str]
     from handoff_cli.services import all_services
 
     settings = read(CoreSettings, environment)
-    kafka = KafkaLog(settings.kafka()) if settings.bus == "kafka" else None
+    kafka = None
+    if settings.bus == "kafka":
+        from handoff_kit.bus.kafka import KafkaLog
+
+        kafka = KafkaLog(settings.kafka())
     return await run_migrate(all_services(), url, app_role, bus=settings.bus, log_=kafka)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from handoff_kit.bus.kafka import KafkaSettings
+from handoff_kit.bus.kafka_settings import KafkaSettings
 
 SERVICES = ("intake", "referral", "partner", "notify", "portal")
 

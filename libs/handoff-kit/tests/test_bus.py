@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher, KafkaSettings
+from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher
+from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.bus.ports import Log, Outgoing, Publisher, Record, Rejected
 from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher
 from handoff_kit.consumer import Consumer, Group

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -18,30 +16,12 @@ from aiokafka.errors import (
     TopicAlreadyExistsError,
 )
 
+from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Position, Record, Rejected
 from handoff_kit.errors import Transient
 
 log = logging.getLogger(__name__)
 _TELL_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class KafkaSettings:
-    """How to reach the brokers. ``options`` are aiokafka's security arguments."""
-
-    bootstrap_servers: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def client(self) -> dict[str, Any]:
-        options = dict(self.options)
-        cafile = options.pop("ssl_cafile", None)
-        if options.get("security_protocol", "PLAINTEXT") in ("SSL", "SASL_SSL"):
-            context = ssl.create_default_context(cafile=cafile)
-            certificate, key = options.pop("ssl_certfile", None), options.pop("ssl_keyfile", None)
-            if certificate:
-                context.load_cert_chain(certificate, key)
-            options["ssl_context"] = context
-        return {"bootstrap_servers": self.bootstrap_servers, **options}
 
 
 class KafkaLog:

@@ -1,0 +1,161 @@
+"""Relays, consumers, periodics and loops of one or several services."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from handoff_kit.bus.ports import Log
+from handoff_kit.bus.postgres import PostgresLog
+from handoff_kit.db import AWAY
+from handoff_kit.doorway import forget_old_answers
+from handoff_kit.groups import GroupRunner
+from handoff_kit.outbox import Mover, Relay, Sender, pause
+from handoff_kit.service.api import serve
+from handoff_kit.service.model import Context, Periodic, Service
+from handoff_kit.service.stage import Stage
+from handoff_kit.settings import CoreSettings
+from handoff_kit.telemetry import process_metrics
+from handoff_kit.tx import Tx, flush
+
+log = logging.getLogger(__name__)
+
+
+def _log_of(settings: CoreSettings, context: Context) -> Callable[[str], Log]:
+    """Makes a log for one lane; static members of Kafka need a name of their own each."""
+    if settings.bus == "embedded":
+        return lambda _lane: PostgresLog(settings.database_url, context.db.sets_role, context.wakes)
+    from handoff_kit.bus.kafka import KafkaLog
+
+    name = settings.kafka_instance_id or f"{socket.gethostname()}-{os.getpid()}"
+    return lambda lane: KafkaLog(settings.kafka(), instance=f"{name}-{lane}")
+
+
+async def run_worker(
+    services: Sequence[Service], settings: CoreSettings, stop: asyncio.Event
+) -> None:
+    """Run relays, consumers, periodics and loops of *services* until *stop*; then drain."""
+    stage = Stage(settings)
+    closing: list[Callable[[], Awaitable[None]]] = []
+    try:
+        await stage.build(services)
+        await stage.check_roles()
+        await stage.wakes.start(listen=True)
+        work: list[Awaitable[None]] = []
+        drain = asyncio.Event()  # Relays stop last, so that what consumers said still goes out.
+        relays: list[Awaitable[None]] = []
+        for context, built in stage.built:
+            step: Any = Mover(context.service, context.wakes)
+            if settings.bus == "kafka":
+                from handoff_kit.bus.kafka import KafkaPublisher
+
+                publisher = KafkaPublisher(settings.kafka())
+                closing.append(publisher.close)
+                step = Sender(context.service, publisher)
+            relay = Relay(settings.database_url, context.service, step, context.wakes)
+            relays.append(relay.run(drain))
+            open_log = _log_of(settings, context)
+            for group in built.groups:
+                for lane in range(group.lanes):
+                    lane_log = open_log(f"{group.name}-{lane}")
+                    runner = GroupRunner(context.db, group, lane_log, context.wakes, lane=lane)
+                    work.append(runner.run(stop))
+            periodics = (*built.periodics, *_housekeeping(context.service))
+            work += [_run_periodic(context, periodic, stop) for periodic in periodics]
+            work += [loop.run(stop) for loop in built.loops]
+        if settings.worker_port is not None:
+            work.append(_serve_health(stage, settings, stop))
+        relaying = [asyncio.ensure_future(r) for r in relays]
+        try:
+            await _until_first_failure(work, stop)
+        finally:
+            drain.set()
+            await asyncio.gather(*relaying, return_exceptions=True)
+    finally:
+        for close in closing:
+            await close()
+        await stage.close()
+
+
+async def _until_first_failure(work: Sequence[Awaitable[None]], stop: asyncio.Event) -> None:
+    """Run all; if one raises, stop the others and raise it."""
+    tasks = [asyncio.ensure_future(w) for w in work]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    stop.set()
+    if pending:
+        await asyncio.wait(pending, timeout=20)
+    for task in done:
+        task.result()
+
+
+async def _serve_health(stage: Stage, settings: CoreSettings, stop: asyncio.Event) -> None:
+    from handoff_kit.http import create_app
+
+    context = stage.contexts[0]
+    app = create_app(
+        "worker",
+        title="worker",
+        verifier=context.verifier,
+        routers=[],
+        readiness={"database": context.ready},
+    )
+    assert settings.worker_port is not None
+    await serve(app, settings.host, settings.worker_port, stop)
+
+
+def _housekeeping(service: str) -> list[Periodic]:
+    shown: set[tuple[str, str]] = set()  # A gauge keeps its last value: bring it back to zero.
+
+    async def answers(tx: Tx) -> int:
+        await forget_old_answers(tx.conn, service)
+        return 0
+
+    async def measure(tx: Tx) -> int:
+        row = await tx.conn.fetchrow(
+            f"SELECT count(*) AS pending, coalesce(extract(epoch FROM"
+            f" clock_timestamp() - min(created_at)), 0)::float8 AS oldest FROM {service}.outbox"
+        )
+        parked = await tx.conn.fetch(
+            f"SELECT group_name, reason, count(*) AS n FROM {service}.parked"
+            " WHERE state NOT IN ('done', 'dropped') GROUP BY 1, 2"
+        )
+        metrics = process_metrics()
+        metrics.set("handoff_outbox_pending", row["pending"], service=service)
+        metrics.set("handoff_outbox_oldest_seconds", row["oldest"], service=service)
+        now = {(p["group_name"], p["reason"]): p["n"] for p in parked}
+        shown.update(now)
+        for group, reason in shown:
+            metrics.set("handoff_parked", now.get((group, reason), 0), group=group, reason=reason)
+        return 0
+
+    return [
+        Periodic(f"{service}-answers", 3600, answers),
+        Periodic(f"{service}-measure", 10, measure),
+    ]
+
+
+async def _run_periodic(context: Context, periodic: Periodic, stop: asyncio.Event) -> None:
+    """Run by the clock. A failure is logged and tried again next time; never ends the worker."""
+    while not stop.is_set():
+        did = 0
+        try:
+            async with context.db.sets() as connection:
+                if await connection.fetchval(
+                    "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))", periodic.name
+                ):
+                    now = await connection.fetchval("SELECT clock_timestamp()")
+                    tx = Tx(connection, now, context.service)
+                    did = await periodic.run(tx)
+                    await flush(tx)
+                    if tx.emitted:
+                        did = max(did, 1)
+            if did:
+                context.wakes.wake(f"outbox:{context.service}")
+        except AWAY as error:
+            log.warning("%s pauses: %s", periodic.name, type(error).__name__)
+        except Exception:
+            log.exception("%s failed", periodic.name)
+        if await pause(stop, 0.01 if did else periodic.every):
+            return
