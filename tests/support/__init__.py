@@ -1,0 +1,1 @@
+"""Running systems for tests that cross services."""
