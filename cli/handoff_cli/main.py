@@ -2,7 +2,10 @@
 
 import typer
 
-from handoff_cli.commands import up as up_
+from handoff_cli.commands import clients, import_, parked, users
+from handoff_cli.commands.replay import replay
+from handoff_cli.commands.status import status
+from handoff_cli.commands.up import up
 
 app = typer.Typer(
     name="handoff",
@@ -11,7 +14,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("up")(up_.up)
+app.command("up")(up)
+app.add_typer(import_.app, name="import", no_args_is_help=True)
+app.command("status")(status)
+app.add_typer(parked.app, name="parked", no_args_is_help=True)
+app.command("replay")(replay)
+app.add_typer(clients.app, name="clients", no_args_is_help=True)
+app.add_typer(users.app, name="users", no_args_is_help=True)
 
 
 if __name__ == "__main__":

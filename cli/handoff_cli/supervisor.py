@@ -54,7 +54,8 @@ class Child:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends us in order.
+                # Ctrl-C reaches the supervisor alone, which ends us in order.
+                start_new_session=True,
             )
         self.started = time.monotonic()
 
@@ -239,6 +240,7 @@ class Supervisor:
                 {
                     "supervisor": os.getpid(),
                     "address": self.address,
+                    "city": self.city,
                     "worker_port": int(environment["HANDOFF_WORKER_PORT"]),
                     "children": {c.name: c.process.pid for c in self._children if c.process},
                 }

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from event_schemas.base import AreaCode, Event, Id, Language, Part, PublicName, Time
+from event_schemas.base import AreaCode, Code, Event, Id, Language, Part, PublicName, Time
 from event_schemas.codes import (
     AgeBand,
     CapacityStatus,
@@ -34,7 +34,7 @@ class OrganizationChanged(Event):
 class Eligibility(Part):
     """Rules as data. An empty list asks nothing; ``stated_in_words`` is unknown, never a pass."""
 
-    tenures: list[str] = []
+    tenures: list[Code] = []
     age_bands: list[AgeBand] = []
     stated_in_words: bool = False
 

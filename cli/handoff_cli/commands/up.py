@@ -13,6 +13,7 @@ from handoff_cli.supervisor import Supervisor, UpFailed, quiet_interrupt
 
 
 def up(
+    *,
     port: Annotated[
         int | None, typer.Option(help="Port of everything; also PORT.", min=1, max=65535)
     ] = None,

@@ -1,0 +1,94 @@
+"""``handoff import``: a department's inspections, a directory of services."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from handoff_cli.console import CommandFailed, command, print_facts, print_json
+
+app = typer.Typer(help="Bring in a department's inspections or a directory of services.")
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and report, change nothing.")]
+
+
+@app.command("inspections")
+@command
+def inspections(
+    source: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="The export.")],
+    *,
+    map_: Annotated[
+        str, typer.Option("--map", metavar="NAME|FILE.yaml", help="A shipped map, or your own.")
+    ],
+    dry_run: DryRun = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(help="Where rejected rows go; default NAME.rejects.csv in this folder."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring in a department's export. A second time it changes nothing."""
+    from handoff_cli.inspection_import import ImportRefused
+    from handoff_cli.inspections import bring_in
+
+    target = rejects or Path.cwd() / f"{source.name.split('.')[0]}.rejects.csv"
+    try:
+        report = asyncio.run(bring_in(source, map_, target, dry_run=dry_run))
+    except ImportRefused as refused:
+        raise CommandFailed(str(refused)) from None
+    _show(report, as_json=as_json)
+
+
+@app.command("directory")
+@command
+def directory(
+    source: Annotated[str, typer.Argument(metavar="PATH|URL", help="File, folder or zip.")],
+    *,
+    format_: Annotated[
+        str, typer.Option("--format", help="auto, hsds-3, hsds-2, hsds-1 or ohana.")
+    ] = "auto",
+    map_: Annotated[
+        Path | None, typer.Option("--map", help="Terms of the feed → kinds of need.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--source", help="Name of the feed: the same again updates it.")
+    ] = None,
+    trusted: Annotated[
+        bool,
+        typer.Option("--trusted", help="Take kinds, agreements and participants as stated."),
+    ] = False,
+    dry_run: DryRun = False,
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", help="Where the report goes; default NAME.report.csv here."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring in a directory of services, all or nothing, with a report."""
+    from partner_svc.directory import DirectoryRefused
+
+    from handoff_cli.directories import Feed, bring_in
+
+    feed_name = name or _slug(source)
+    target = report_file or Path.cwd() / f"{feed_name}.report.csv"
+    feed = Feed(source, feed_name, format_, map_, trusted)
+    try:
+        report = asyncio.run(bring_in(feed, target, dry_run=dry_run))
+    except DirectoryRefused as refused:
+        raise CommandFailed(str(refused)) from None
+    _show(report, as_json=as_json)
+
+
+def _slug(source: str) -> str:
+    """A name for the feed out of its path or address."""
+    stem = source.rstrip("/").rsplit("/", 1)[-1].split("?")[0].split(".")[0]
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:60] or "directory"
+
+
+def _show(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+    else:
+        print_facts({name.replace("_", " "): value for name, value in report.items()})

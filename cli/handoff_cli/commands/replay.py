@@ -1,0 +1,148 @@
+"""``handoff replay``: have a consumer group read again from an earlier place.
+
+The group's offsets are moved back in the database, which is their truth. Its worker notices at its
+next set (`Fenced`) or within a second of idling, and starts from there. What was applied already
+has no second effect: the gate and the inbox drop duplicates.
+"""
+
+import asyncio
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from handoff_kit.db import Connection
+from handoff_kit.settings import SERVICES
+
+from handoff_cli import running
+from handoff_cli.console import CommandFailed, command, print_json, print_table
+from handoff_cli.office import ACTOR, office
+from handoff_cli.running import agency
+
+
+@command
+def replay(
+    *,
+    group: Annotated[str, typer.Option(help="The consumer group.")],
+    from_: Annotated[
+        str,
+        typer.Option("--from", help="earliest, an offset, or a time (2026-01-05T09:00:00-05:00)."),
+    ],
+    reason: Annotated[str, typer.Option(help="Why, for the audit log (a code).")],
+    topic: Annotated[str | None, typer.Option(help="Only this topic.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would move.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Read again from an earlier place; duplicates have no second effect."""
+    start = place(from_)
+    report = asyncio.run(_replay(group, start, topic, reason, dry_run=dry_run))
+    if as_json:
+        print_json(report)
+        return
+    print_table(
+        ("topic", "partition", "from", "to", "events"),
+        [(m["topic"], m["partition"], m["from"], m["to"], m["events"]) for m in report["moved"]],
+    )
+    verb = "would be read" if dry_run else "are read"
+    typer.echo(f"\n{report['events']} events {verb} again by {group} ({report['service']})")
+
+
+def place(text: str) -> int | datetime:
+    """An offset, ``earliest`` being 0, or a time with its offset from UTC."""
+    if text == "earliest":
+        return 0
+    if re.fullmatch(r"\d+", text):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise typer.BadParameter(
+            f"'{text}' is none of: earliest, an offset, a time with its offset from UTC"
+            " (2026-01-05T09:00:00-05:00)",
+            param_hint="--from",
+        )
+    return found
+
+
+async def _replay(
+    group: str, start: int | datetime, topic: str | None, reason: str, *, dry_run: bool
+) -> dict[str, Any]:
+    service = await _service_of(group)
+    async with office(service) as tx:
+        rows = await tx.conn.fetch(
+            f"SELECT topic, partition, next_offset FROM {service}.consumer_offset"
+            " WHERE group_name = $1 AND ($2::text IS NULL OR topic = $2)"
+            " ORDER BY topic, partition FOR UPDATE",
+            group,
+            topic,
+        )
+        moved = []
+        for row in rows:
+            target = await _target(tx.conn, row["topic"], row["partition"], start)
+            if target < row["next_offset"]:
+                moved.append((row["topic"], row["partition"], row["next_offset"], target))
+        if moved and not dry_run:
+            await tx.conn.execute(
+                f"UPDATE {service}.consumer_offset o SET next_offset = v.place,"
+                " updated_at = clock_timestamp() FROM unnest($2::text[], $3::int[], $4::bigint[])"
+                " AS v(topic, partition, place) WHERE o.group_name = $1 AND o.topic = v.topic"
+                " AND o.partition = v.partition",
+                group,
+                [m[0] for m in moved],
+                [m[1] for m in moved],
+                [m[3] for m in moved],
+            )
+            tx.audit(
+                agency(),
+                "log.replay",
+                actor=ACTOR,
+                facts={
+                    "group": group,
+                    "from": start if isinstance(start, int) else start.isoformat(),
+                    "topic": topic or "all",
+                    "events": sum(m[2] - m[3] for m in moved),
+                    "reason": reason,
+                },
+            )
+    return {
+        "group": group,
+        "service": service,
+        "dry_run": dry_run,
+        "events": sum(m[2] - m[3] for m in moved),
+        "moved": [
+            {"topic": t, "partition": p, "from": old, "to": new, "events": old - new}
+            for t, p, old, new in moved
+        ],
+    }
+
+
+async def _service_of(group: str) -> str:
+    question = " UNION ALL ".join(
+        f"SELECT DISTINCT '{s}' AS service, group_name FROM {s}.consumer_offset" for s in SERVICES
+    )
+    async with running.database() as connection:
+        rows = await connection.fetch(f"SELECT * FROM ({question}) g ORDER BY group_name")
+    for row in rows:
+        if row["group_name"] == group:
+            return str(row["service"])
+    known = ", ".join(row["group_name"] for row in rows)
+    raise CommandFailed(f"there is no group '{group}'; there are: {known or 'none yet'}")
+
+
+async def _target(connection: Connection, topic: str, partition: int, start: int | datetime) -> int:
+    """The offset to read from; a time is looked up in the embedded log."""
+    if isinstance(start, int):
+        return start
+    if not await connection.fetchval("SELECT to_regclass('bus.log') IS NOT NULL"):
+        raise CommandFailed("on Kafka give --from an offset or earliest")
+    found = await connection.fetchval(
+        "SELECT coalesce((SELECT min(log_offset) FROM bus.log WHERE topic = $1 AND partition = $2"
+        " AND written_at >= $3), (SELECT next_offset FROM bus.head WHERE topic = $1"
+        " AND partition = $2), 0)",
+        topic,
+        partition,
+        start,
+    )
+    return int(found)

@@ -1,0 +1,108 @@
+"""``handoff status``: services, lag, oldest event, parked, deliveries, clocks due."""
+
+import asyncio
+import http.client
+import urllib.parse
+from typing import Annotated, Any
+
+import typer
+from handoff_kit.db import Connection
+from handoff_kit.settings import SERVICES
+
+from handoff_cli import running
+from handoff_cli.console import command, print_json, print_table
+
+# Embedded: what the log holds beyond a group's offset, and since when the first of it waits.
+_BEHIND = """
+SELECT coalesce(sum(h.next_offset - o.next_offset), 0)::bigint AS lag,
+       coalesce(max(extract(epoch FROM clock_timestamp() - l.written_at)), 0)::float8 AS oldest
+FROM {schema}.consumer_offset o
+JOIN bus.head h ON h.topic = o.topic AND h.partition = o.partition
+    AND h.next_offset > o.next_offset
+LEFT JOIN bus.log l ON l.topic = o.topic AND l.partition = o.partition
+    AND l.log_offset = o.next_offset
+"""
+_OUTBOX = """
+SELECT count(*) AS pending,
+       coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest
+FROM {schema}.outbox
+"""
+_PARKED = "SELECT count(*) FROM {schema}.parked WHERE state NOT IN ('done', 'dropped')"
+_FAILING = (
+    "SELECT count(*) FROM notify.delivery"
+    " WHERE status = 'pending' AND jsonb_array_length(attempts) > 0"
+)
+_CLOCKS = "SELECT count(*) FROM referral.offer WHERE clock_due_at <= clock_timestamp()"
+
+
+@command
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show whether everything runs and how far behind it is."""
+    system = running.local()
+    report = asyncio.run(_report())
+    for name, row in report["services"].items():
+        row["status"] = _answers(system.address, f"/{name}/readyz")
+    worker = f"http://127.0.0.1:{system.worker_port}"
+    report["worker"] = _answers(worker, "/readyz") if system.worker_port else "unknown"
+    report["address"] = system.address
+    if as_json:
+        print_json(report)
+        return
+    typer.echo(f"{system.address}, worker {report['worker']}\n")
+    print_table(
+        ("service", "status", "lag", "oldest s", "outbox"),
+        [
+            (name, row["status"], row["lag"], row["oldest_seconds"], row["outbox"])
+            for name, row in report["services"].items()
+        ],
+    )
+    typer.echo(
+        f"\nparked {report['parked']}, deliveries failing {report['deliveries_failing']},"
+        f" clocks due {report['clocks_due']}"
+    )
+
+
+async def _report() -> dict[str, Any]:
+    async with running.database() as connection:
+        embedded = await connection.fetchval("SELECT to_regclass('bus.head') IS NOT NULL")
+        services = {
+            service: await _service(connection, service, embedded=embedded) for service in SERVICES
+        }
+        return {
+            "services": services,
+            "parked": sum(
+                [await connection.fetchval(_PARKED.format(schema=service)) for service in SERVICES]
+            ),
+            "deliveries_failing": await connection.fetchval(_FAILING),
+            "clocks_due": await connection.fetchval(_CLOCKS),
+        }
+
+
+async def _service(connection: Connection, service: str, *, embedded: bool) -> dict[str, Any]:
+    outbox = await connection.fetchrow(_OUTBOX.format(schema=service))
+    lag, oldest = None, outbox["oldest"]
+    if embedded:
+        behind = await connection.fetchrow(_BEHIND.format(schema=service))
+        lag, oldest = behind["lag"], max(oldest, behind["oldest"])
+    return {
+        "status": "unknown",
+        "lag": lag,
+        "oldest_seconds": round(oldest, 3),
+        "outbox": outbox["pending"],
+    }
+
+
+def _answers(base: str, path: str) -> str:
+    """ready, not-ready or down."""
+    parts = urllib.parse.urlsplit(base)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return "ready" if connection.getresponse().status == 200 else "not-ready"
+    except (OSError, http.client.HTTPException):
+        return "down"
+    finally:
+        connection.close()

@@ -1,0 +1,129 @@
+"""What commands say: one line for an error, a progress bar on a terminal only, JSON on request."""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import orjson
+import typer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Advance = Callable[[int, int], None]
+"""Called with what is done and what there is in all."""
+
+
+class CommandFailed(Exception):
+    """A command cannot do what was asked; the message says why and what to mend."""
+
+
+class NotRunning(CommandFailed):
+    """Nothing runs where the command looked; the message says how to start it."""
+
+
+def fail(message: object) -> NoReturn:
+    """One line on standard error, exit code 1."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """A subcommand whose expected failures end in one line and exit code 1, never a traceback."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except _expected() as error:
+            fail(_words(error))
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    """Everything that a user can get wrong; looked up only once something failed."""
+    import asyncpg
+    from handoff_kit.cities import CityNotFound
+    from handoff_kit.errors import HandoffError
+    from handoff_kit.settings import SettingsRefused
+    from handoff_kit.yamlfile import FileRefused
+
+    from handoff_cli.home import HomeUnusable
+
+    return (
+        CommandFailed,
+        HomeUnusable,
+        CityNotFound,
+        FileRefused,
+        SettingsRefused,
+        HandoffError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        OSError,
+    )
+
+
+def _words(error: BaseException) -> str:
+    from handoff_kit.errors import HandoffError
+
+    if isinstance(error, HandoffError):
+        fields = "; ".join(f"{e.field}: {e.message}" for e in error.errors)
+        return f"{error.detail} {fields}".strip()
+    return str(error) or type(error).__name__
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; times and ids as text."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    typer.echo(orjson.dumps(value, option=options, default=str).decode(), nl=False)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns as wide as they need; plain text, so that it can be piped."""
+    shown = [[_cell(cell) for cell in row] for row in rows]
+    widths = [
+        max(len(title), *(len(row[at]) for row in shown)) if shown else len(title)
+        for at, title in enumerate(columns)
+    ]
+    for line in (columns, ["-" * width for width in widths], *shown):
+        words = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        typer.echo("  ".join(words).rstrip())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Names and values, one a line."""
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        typer.echo(f"{name.ljust(width)}  {_cell(value)}")
+
+
+@contextlib.contextmanager
+def progress(label: str) -> Iterator[Advance]:
+    """A bar on a terminal; elsewhere nothing at all."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as shown:
+        task = shown.add_task(label, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

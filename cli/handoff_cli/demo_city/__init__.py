@@ -1,0 +1,1 @@
+"""A made-up city: generated from a seed, brought into a running system, played day by day."""

@@ -1,0 +1,100 @@
+"""Where a command finds the system: this machine's home, or addresses and credentials given."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+from handoff_kit.cities import city_folder
+from handoff_kit.db import Connection, connect
+
+from handoff_cli.console import NotRunning
+from handoff_cli.home import Home, HomeUnusable
+
+T = TypeVar("T")
+START = "start it with: make up"
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system as its home tells."""
+
+    home: Home
+    address: str
+    worker_port: int | None
+    city: str
+
+
+def local() -> System:
+    """The all-in-one of this home. Raises: NotRunning."""
+    home = Home.from_environment()
+    found = home.who_runs()
+    if found is None:
+        raise NotRunning(f"nothing runs in {home.folder}; {START} (or set HANDOFF_HOME)")
+    port = found.get("worker_port")
+    return System(
+        home,
+        str(found["address"]),
+        int(str(port)) if port else None,
+        str(found.get("city") or city_name()),
+    )
+
+
+def city_name() -> str:
+    return os.environ.get("HANDOFF_CITY") or "demo"
+
+
+def current_city() -> Path:
+    """The folder of the city that runs here, else of the one that the environment names.
+
+    Raises: CityNotFound.
+    """
+    running = Home.from_environment().who_runs() or {}
+    return city_folder(os.environ.get("HANDOFF_CITY") or str(running.get("city") or "demo"))
+
+
+def agency() -> str:
+    """The agency of the city that runs here. Raises: CityNotFound, FileRefused."""
+    from handoff_kit.city import load_city
+
+    return load_city(current_city()).agency
+
+
+def database_address() -> str:
+    """Administrative address of the database: HANDOFF_DATABASE_URL, else the home's.
+
+    Raises: NotRunning.
+    """
+    given = os.environ.get("HANDOFF_DATABASE_URL")
+    if given:
+        return given
+    try:
+        return Home.from_environment().administrative_url()
+    except HomeUnusable as error:
+        raise NotRunning(str(error)) from None
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator[Connection]:
+    """A connection as the database's owner. Raises: NotRunning."""
+    url = database_address()
+    try:
+        connection = await connect(url, name="handoff-cli")
+    except (OSError, asyncpg.PostgresError) as error:
+        home = Home.from_environment().folder
+        raise NotRunning(
+            f"the database of {home} does not answer ({type(error).__name__}); {START}"
+        ) from None
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part."""
+    return asyncio.run(work)

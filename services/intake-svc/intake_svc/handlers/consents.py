@@ -1,0 +1,451 @@
+"""Consents of residents already known: granted, renewed, withdrawn, expired."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from event_schemas.codes import PROPERTY_ONLY
+from event_schemas.consents import ConsentExpired, ConsentWithdrawn
+from handoff_kit import sets
+from handoff_kit.crypto import open_json, unwrap_owner_key
+from handoff_kit.doorway import Answer
+from handoff_kit.errors import (
+    FieldError,
+    HandoffError,
+    IllegalTransition,
+    Invalid,
+    NotVisible,
+)
+from handoff_kit.http.preconditions import check_if_match
+from handoff_kit.tx import Tx
+
+from intake_svc.domain.consents import ALLOWED, Fault, State, slot_of
+from intake_svc.domain.referrals import given_fields
+from intake_svc.domain.rows import CaseLink, Consent, Disclosure, Resident, new_id
+from intake_svc.handlers.city import Office
+from intake_svc.handlers.grants import (
+    Grant,
+    Recipients,
+    faults_of_grant,
+    moment,
+    receipt_hash,
+    receipt_of,
+    refuse,
+    say_granted,
+)
+from intake_svc.handlers.requests import ConsentTerms
+from intake_svc.tables import ConsentRow, queries
+
+_ENDED = ("status", "version", "ended_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts on a consent: a case manager of an organization, or the resident by its receipt."""
+
+    subject: str
+    organization_id: UUID | None = None
+    receipt: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantConsent:
+    """A yes for a known resident. ``agency`` is empty for a receipt, which finds its own."""
+
+    agency: str
+    actor: Actor
+    terms: ConsentTerms
+    case_id: UUID | None = None
+    consent_id: UUID | None = None
+    if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """By id (a case manager, told by the resident) or by receipt: all that was granted with it."""
+
+    agency: str
+    actor: Actor
+    consent_id: UUID | None = None
+    if_match: str | None = None
+
+
+def may_see(case: CaseLink | None, consents: Sequence[Consent], actor: Actor) -> bool:
+    """A case manager sees consents that name its organization, or of cases that it has in hand.
+
+    Of a restricted case, only the person assigned to it, once somebody is.
+    """
+    if case is None or case.resident_id is None or actor.organization_id is None:
+        return False
+    if case.restricted and case.assignee not in (None, actor.subject):
+        return False
+    mine = str(actor.organization_id)
+    return case.assigned_organization_id == actor.organization_id or any(
+        mine in consent.recipients for consent in consents
+    )
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a set of grants works on."""
+
+    by_receipt: dict[bytes, list[Consent]]
+    by_id: dict[tuple[str, UUID], Consent]
+    cases: dict[tuple[str, UUID], CaseLink]
+    of_case: dict[tuple[str, UUID], list[Consent]]
+    residents: dict[tuple[str, UUID], Resident]
+
+
+class ConsentDesk:
+    """Takes sets of grants, and sets of withdrawals, from their doorways."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    async def grant(self, tx: Tx, commands: Sequence[GrantConsent]) -> list[Answer | HandoffError]:
+        """201 with a new consent; 200 where one was renewed or replaced by a written one."""
+        known = await self._load(tx, commands)
+        results: list[Answer | HandoffError] = []
+        new: list[Consent] = []
+        renewed: dict[UUID, Consent] = {}
+        for command in commands:
+            try:
+                row, before = self._decide(tx, command, known)
+            except HandoffError as error:
+                results.append(error)
+                continue
+            owned = (row.agency_id, row.id)
+            if before is None:
+                new.append(row)
+            else:
+                renewed[row.id] = row
+                known.by_id[owned] = row
+            named = Recipients.of(tuple(row.recipients), ())
+            say_granted(tx, row, named)
+            tx.audit(
+                row.agency_id,
+                "consent.granted" if before is None else "consent.renewed",
+                actor=command.actor.subject,
+                subject=row.id,
+                facts={"version": row.version, "method": row.terms["method"]},
+            )
+            headers = {"etag": f'"{row.version}"'}
+            if before is None:
+                headers["location"] = f"/intake/v1/consents/{row.id}"
+            results.append(Answer(201 if before is None else 200, shown(row), headers))
+        await sets.insert(tx.conn, ConsentRow, new)
+        await sets.upsert(tx.conn, ConsentRow, [renewed[id_] for id_ in sorted(renewed)])
+        return results
+
+    async def _load(self, tx: Tx, commands: Sequence[GrantConsent]) -> _Known:
+        receipts = [c.actor.receipt for c in commands if c.actor.receipt is not None]
+        held = await queries.consents_of_receipts(tx.conn, receipts) if receipts else []
+        by_receipt: dict[bytes, list[Consent]] = {}
+        for row in held:
+            by_receipt.setdefault(row.receipt_hash, []).append(row)
+        ids = [
+            (c.agency, c.consent_id)
+            for c in commands
+            if c.consent_id is not None and c.actor.receipt is None
+        ]
+        by_id = await queries.consents_locked(tx.conn, sorted(set(ids)))
+        by_id |= {(row.agency_id, row.id): row for row in held}
+        asked = {(row.agency_id, row.case_id) for row in by_id.values()}
+        asked |= {(c.agency, c.case_id) for c in commands if c.case_id is not None}
+        cases = await queries.cases_by_id(tx.conn, list(asked))
+        of_case: dict[tuple[str, UUID], list[Consent]] = {}
+        for row in await queries.consents_of_cases(tx.conn, list(cases)):
+            of_case.setdefault((row.agency_id, row.case_id), []).append(row)
+        residents = await queries.residents_by_id(
+            tx.conn,
+            list({(c.agency_id, c.resident_id) for c in cases.values() if c.resident_id}),
+        )
+        return _Known(by_receipt, by_id, cases, of_case, residents)
+
+    def _decide(
+        self, tx: Tx, command: GrantConsent, known: _Known
+    ) -> tuple[Consent, Consent | None]:
+        """The row that shall be, and the one it replaces. Raises what refuses the command."""
+        before, case = self._meant(command, known)
+        if command.actor.receipt is None and not may_see(
+            case, known.of_case.get((case.agency_id, case.id), ()), command.actor
+        ):
+            raise NotVisible
+        if before is not None:
+            allowed = ALLOWED[State(before.status)]
+            if command.if_match is not None:
+                check_if_match(command.if_match, before.version)
+            if "renew" not in allowed:
+                raise IllegalTransition(allowed=allowed)
+        assert case.resident_id is not None
+        resident = known.residents[case.agency_id, case.resident_id]
+        key = unwrap_owner_key(self._office.keys, resident.id, resident.wrapped_key or None)
+        facts = open_json(key, resident.id, resident.sealed)
+        terms = command.terms
+        refuse(
+            [
+                *faults_of_grant(terms, facts["role"], self._office.consent, tx.now),
+                *_faults_of_slot(terms, case.slot),
+            ]
+        )
+        id_ = before.id if before is not None else new_id()
+        grant = Grant.of(
+            terms,
+            [*(terms.fields or given_fields(facts))],
+            self._office.consent,
+            command.actor.subject,
+        )
+        row = grant.row(
+            agency=case.agency_id,
+            id_=id_,
+            case_id=case.id,
+            resident_id=resident.id,
+            categories=[str(c) for c in dict.fromkeys(terms.covers) if c not in PROPERTY_ONLY],
+            restricted=case.restricted,
+            receipt=before.receipt_hash
+            if before is not None
+            else command.actor.receipt
+            or receipt_hash(receipt_of(self._office.index, case.agency_id, id_)),
+            key=key,
+            default_days=self._office.consent.default_days,
+            now=tx.now,
+            version=before.version + 1 if before is not None else 1,
+        )
+        return row, before
+
+    def _meant(self, command: GrantConsent, known: _Known) -> tuple[Consent | None, CaseLink]:
+        """The consent to renew, if one is meant, and the case. Raises: NotVisible."""
+        if command.actor.receipt is not None:
+            held = known.by_receipt.get(command.actor.receipt, [])
+            if command.consent_id is not None:
+                held = [row for row in held if row.id == command.consent_id]
+            slots = {slot_of(kind) for kind in command.terms.covers}
+            fitting = [row for row in held if known.cases[row.agency_id, row.case_id].slot in slots]
+            if not held:
+                raise NotVisible
+            row = (fitting or held)[0]
+            row = known.by_id[row.agency_id, row.id]
+            ended = State(row.status) in (State.WITHDRAWN, State.ENTERED_IN_ERROR)
+            # What was withdrawn stays so; a new yes is a consent of its own.
+            return None if ended else row, known.cases[row.agency_id, row.case_id]
+        if command.consent_id is not None:
+            found = known.by_id.get((command.agency, command.consent_id))
+            if found is None:
+                raise NotVisible
+            return found, known.cases[found.agency_id, found.case_id]
+        case = known.cases.get((command.agency, command.case_id)) if command.case_id else None
+        if case is None or case.resident_id is None:
+            raise NotVisible
+        return None, case
+
+    async def withdraw(self, tx: Tx, commands: Sequence[Withdraw]) -> list[Answer | HandoffError]:
+        """200 with what was withdrawn and every disclosure made under it. Twice is once.
+
+        Looks forward: nothing that reads the consent after this commit finds it active.
+        """
+        rows = await self._withdrawable(tx, commands)
+        now: datetime = await tx.conn.fetchval("SELECT clock_timestamp()")
+        ended: dict[UUID, Consent] = {}
+        chosen: list[list[Consent] | HandoffError] = []
+        for command in commands:
+            mine = await self._mine(tx, command, rows)
+            if isinstance(mine, HandoffError):
+                chosen.append(mine)
+                continue
+            for row in mine:
+                if "withdraw" in ALLOWED[State(row.status)]:
+                    row.status, row.version, row.ended_at = State.WITHDRAWN, row.version + 1, now
+                    ended[row.id] = row
+                    _say_withdrawn(tx, row, command.actor.subject)
+            chosen.append(mine)
+        await sets.update(
+            tx.conn, ConsentRow, [ended[id_] for id_ in sorted(ended)], columns=_ENDED
+        )
+        told = await disclosures_of(
+            tx.conn, {(r.agency_id, r.id) for c in chosen if isinstance(c, list) for r in c}
+        )
+        return [
+            c if isinstance(c, HandoffError) else Answer(200, withdrawal(c, told)) for c in chosen
+        ]
+
+    async def _withdrawable(
+        self, tx: Tx, commands: Sequence[Withdraw]
+    ) -> dict[tuple[str, UUID] | bytes, list[Consent]]:
+        """Locked consents by (agency, id) and by receipt; one object for each."""
+        found: dict[tuple[str, UUID], Consent] = {}
+        ids = {(c.agency, c.consent_id) for c in commands if c.consent_id is not None}
+        found |= await queries.consents_locked(tx.conn, sorted(ids))
+        receipts = [c.actor.receipt for c in commands if c.actor.receipt is not None]
+        if receipts:
+            for row in await queries.consents_of_receipts(tx.conn, receipts):
+                found.setdefault((row.agency_id, row.id), row)
+        by: dict[tuple[str, UUID] | bytes, list[Consent]] = {k: [r] for k, r in found.items()}
+        for row in found.values():
+            by.setdefault(row.receipt_hash, []).append(row)
+        return by
+
+    async def _mine(
+        self, tx: Tx, command: Withdraw, rows: dict[tuple[str, UUID] | bytes, list[Consent]]
+    ) -> list[Consent] | HandoffError:
+        if command.actor.receipt is not None:
+            return rows.get(command.actor.receipt) or NotVisible()
+        assert command.consent_id is not None
+        mine = rows.get((command.agency, command.consent_id))
+        if not mine:
+            return NotVisible()
+        owned = (command.agency, mine[0].case_id)
+        case = (await queries.cases_by_id(tx.conn, [owned])).get(owned)
+        if not may_see(case, await queries.consents_of_cases(tx.conn, [owned]), command.actor):
+            return NotVisible()
+        if command.if_match is not None:
+            try:
+                check_if_match(command.if_match, mine[0].version)
+            except HandoffError as error:
+                return error
+        if mine[0].status == State.ENTERED_IN_ERROR:
+            return IllegalTransition(allowed=())
+        return mine
+
+
+def _faults_of_slot(terms: ConsentTerms, slot: str) -> list[Fault]:
+    """A consent covers the needs of one case: all usual kinds, or its one restricted kind."""
+    faults = [
+        (f"covers.{at}", "other-case", "This kind of need has a case and a consent of its own.")
+        for at, kind in enumerate(terms.covers)
+        if kind not in PROPERTY_ONLY and slot_of(kind) != slot
+    ]
+    if all(kind in PROPERTY_ONLY for kind in terms.covers):
+        faults.append(("covers", "nothing-covered", "Kinds of a property need no consent."))
+    return faults
+
+
+def _say_withdrawn(tx: Tx, row: Consent, actor: str) -> None:
+    tx.emit(
+        ConsentWithdrawn(
+            consent_id=row.id,
+            case_id=row.case_id,
+            restricted=row.restricted,
+            at=moment(tx.now, restricted=row.restricted),
+        ),
+        agency=row.agency_id,
+    )
+    tx.audit(row.agency_id, "consent.withdrawn", actor=actor, subject=row.id, facts={})
+
+
+class Expiry:
+    """Ends consents by the database's clock."""
+
+    def __init__(self, batch: int = 500) -> None:
+        self._batch = batch
+
+    async def run(self, tx: Tx) -> int:
+        """End what has run out; how many were."""
+        records = await sets.fetch(
+            tx.conn,
+            ConsentRow,
+            "t WHERE t.status = 'active' AND t.expires_at <= clock_timestamp()"
+            " ORDER BY t.agency_id, t.id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED",
+            self._batch,
+        )
+        rows = [Consent(*record.values()) for record in records]
+        for row in rows:
+            row.status, row.version, row.ended_at = State.EXPIRED, row.version + 1, tx.now
+            tx.emit(
+                ConsentExpired(
+                    consent_id=row.id,
+                    case_id=row.case_id,
+                    restricted=row.restricted,
+                    at=moment(tx.now, restricted=row.restricted),
+                ),
+                agency=row.agency_id,
+            )
+            tx.audit(row.agency_id, "consent.expired", actor="clock", subject=row.id, facts={})
+        await sets.update(tx.conn, ConsentRow, rows, columns=_ENDED)
+        return len(rows)
+
+
+async def disclosures_of(
+    conn: Any, consents: "set[tuple[str, UUID]]"
+) -> dict[UUID, list[Disclosure]]:
+    """What left under these consents, oldest first."""
+    if not consents:
+        return {}
+    columns = ", ".join(f'd."{c}"' for c in Disclosure.__slots__)
+    records = await conn.fetch(
+        f"SELECT {columns} FROM intake.disclosure d WHERE (d.agency_id, d.consent_id)"
+        " IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY d.at, d.id",
+        [agency for agency, _ in consents],
+        [id_ for _, id_ in consents],
+    )
+    found: dict[UUID, list[Disclosure]] = {}
+    for record in records:
+        row = Disclosure(*record.values())
+        found.setdefault(row.consent_id, []).append(row)
+    return found
+
+
+def shown(row: Consent) -> dict[str, Any]:
+    """A consent as its readers see it: what it lets out, never who gave it."""
+    return {
+        "consent_id": str(row.id),
+        "case_id": str(row.case_id),
+        "status": str(row.status),
+        "version": row.version,
+        "method": row.terms["method"],
+        "language": row.terms["language"],
+        "notice_version": row.terms["notice_version"],
+        "recipients": row.recipients,
+        "covers": row.categories,
+        "purposes": row.purposes,
+        "fields": row.fields,
+        "feedback": row.feedback,
+        "granted_at": row.granted_at.isoformat(),
+        "expires_at": row.expires_at.isoformat(),
+        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+    }
+
+
+def shown_disclosure(row: Disclosure) -> dict[str, Any]:
+    return {
+        "disclosure_id": str(row.id),
+        "consent_id": str(row.consent_id),
+        "at": row.at.isoformat() if row.at else None,
+        "organization_id": str(row.organization_id),
+        "offer_id": str(row.offer_id) if row.offer_id else None,
+        "category": row.category,
+        "purpose": row.purpose,
+        "fields": row.fields,
+        "route": row.route,
+    }
+
+
+def withdrawal(rows: Sequence[Consent], told: dict[UUID, list[Disclosure]]) -> dict[str, Any]:
+    """The answer of a withdrawal and of a receipt: consents, and what left under them."""
+    return {
+        "consents": [shown(row) for row in rows],
+        "disclosures": [shown_disclosure(d) for row in rows for d in told.get(row.id, ())],
+    }
+
+
+def unreadable(field: str) -> Invalid:
+    """For a body that names neither or both of case and consent."""
+    return Invalid(
+        errors=[FieldError(field, "one-of", "Name a case_id or a consent_id, one of the two.")]
+    )
+
+
+__all__ = [
+    "Actor",
+    "ConsentDesk",
+    "Expiry",
+    "GrantConsent",
+    "Withdraw",
+    "disclosures_of",
+    "may_see",
+    "shown",
+    "shown_disclosure",
+    "unreadable",
+    "withdrawal",
+]

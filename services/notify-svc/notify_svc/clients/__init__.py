@@ -1,0 +1,1 @@
+"""Outbound: webhooks and mail. Nothing here touches the database."""

@@ -1,0 +1,107 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from handoff_kit.service import serve
+from notify_svc.api import feed as feed_routes
+from notify_svc.api.hub import Hub
+
+
+@pytest.fixture
+async def origin(built) -> AsyncIterator[str]:
+    """The service on a real port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(built.app, "127.0.0.1", port, stop))
+    await asyncio.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    stop.set()
+    await task
+
+
+async def told(feeder, case) -> None:
+    group = feeder()
+    await group.feed(case.granted(), case.requested())
+    assert group.group.after is not None
+    group.group.after()
+
+
+async def test_a_comment_first_then_only_the_items_id(origin, feeder, a_case, headers) -> None:
+    mine = headers("inspector", subject="inspector-one")
+    async with (
+        httpx.AsyncClient(timeout=5) as http,
+        http.stream("GET", f"{origin}/notify/v1/stream", headers=mine) as stream,
+    ):
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "retry: 2000"
+        assert (await anext(lines)).startswith(":")
+        await anext(lines)
+        await told(feeder, a_case(referrer="somebody-else"))
+        await told(feeder, a_case())
+        assert await anext(lines) == "event: changed"
+        data = await anext(lines)
+        items = (await http.get(f"{origin}/notify/v1/feed", headers=mine)).json()["items"]
+        assert data == f'data: {{"id":"{items[0]["id"]}"}}'
+
+
+async def test_without_a_token_no_stream(origin) -> None:
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"{origin}/notify/v1/stream")
+    assert answer.status_code == 401
+
+
+async def test_many_streams_cost_one_look(db, context, feeder, a_case) -> None:
+    hub = Hub(db, context.wakes)
+    owners = [f"subject:inspector-{n}" for n in range(200)]
+    streams = [feed_routes.stream_of(hub, "test-city", [owner], heartbeat=5) for owner in owners]
+    for stream in streams:
+        assert (await anext(stream)).startswith(b"retry")
+    waiting = [asyncio.create_task(anext(stream)) for stream in streams]
+    await asyncio.sleep(0.1)
+    looks = hub.looks
+    group = feeder()
+    cases = [a_case(referrer=f"inspector-{n}") for n in range(200)]
+    await group.feed(*(said for case in cases for said in (case.granted(), case.requested())))
+    assert group.group.after is not None
+    group.group.after()
+    events = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert all(event.startswith(b"event: changed") for event in events)
+    assert len(set(events)) == 200
+    assert hub.looks - looks <= 3
+    for stream in streams:
+        await stream.aclose()
+    await hub.close()
+
+
+async def test_a_quiet_stream_beats_and_ends(db, context) -> None:
+    hub = Hub(db, context.wakes)
+    stream = feed_routes.stream_of(hub, "test-city", ["subject:x"], heartbeat=0.02, seconds=0.1)
+    parts = [part async for part in stream]
+    assert parts[0].startswith(b"retry")
+    assert parts[1].startswith(b":")
+    assert len(parts) >= 3
+    await hub.close()
+
+
+async def test_a_new_stream_takes_nothing_from_an_old_one(db, context, feeder, a_case) -> None:
+    hub = Hub(db, context.wakes)
+    old = feed_routes.stream_of(hub, "test-city", ["subject:inspector-one"], heartbeat=5)
+    await anext(old)
+    waiting = asyncio.create_task(anext(old))
+    group = feeder()
+    case = a_case()
+    await group.feed(case.granted(), case.requested())
+    new = feed_routes.stream_of(hub, "test-city", ["subject:inspector-one"], heartbeat=0.5)
+    await anext(new)
+    assert group.group.after is not None
+    group.group.after()
+    assert (await waiting).startswith(b"event: changed")
+    assert (await anext(new)).startswith(b":")
+    await old.aclose()
+    await new.aclose()
+    await hub.close()

@@ -1,0 +1,1 @@
+"""Partner's HTTP: parse, call a handler, answer."""

@@ -1,0 +1,1 @@
+"""Load the set, decide each, save the set, say what happened."""

@@ -1,0 +1,1 @@
+"""The portal's edge: tokens, clients and users, pages and their live updates."""

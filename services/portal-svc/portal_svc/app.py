@@ -1,0 +1,43 @@
+"""Wiring of the portal; its commands are ``api``, ``worker`` and ``migrate``."""
+
+from handoff_kit.auth import Signer
+from handoff_kit.cities import city_folder
+from handoff_kit.city import load_city
+from handoff_kit.doorway import Doorway
+from handoff_kit.http import create_app
+from handoff_kit.service import Built, Context, Periodic, Service
+from handoff_kit.settings import SettingsRefused, read
+
+from portal_svc.api.admin import admin_router
+from portal_svc.api.oauth import TOKEN_BODY, oauth_router
+from portal_svc.handlers.commands import apply_commands
+from portal_svc.handlers.signin import tidy
+from portal_svc.handlers.tokens import TokenIssuer
+from portal_svc.settings import PortalSettings
+
+
+async def build(context: Context) -> Built:
+    """Raises: SettingsRefused; yamlfile.FileRefused and cities.CityNotFound for the city."""
+    settings = read(PortalSettings)
+    city = load_city(city_folder(context.settings.city))
+    token_url = f"{context.settings.origin}/oauth/token"
+    try:
+        signer = Signer(settings.signing_keys_file, context.settings.origin)
+    except ValueError as error:
+        raise SettingsRefused(f"HANDOFF_SIGNING_KEYS_FILE: {error}") from None
+    doorway: Doorway[object] = context.doorway(apply_commands, writers=1)
+    issuer = TokenIssuer(context.db, signer, context.clock, token_url=token_url)
+    app = create_app(
+        "portal",
+        title="Handoff portal",
+        description="Sign-in, credentials, and one page for each role.",
+        verifier=context.verifier,
+        routers=[admin_router(context.db, doorway, city, token_url)],
+        root_routers=[oauth_router(issuer, signer)],
+        readiness={"database": context.ready},
+        body_rules={"/oauth/token": TOKEN_BODY},
+    )
+    return Built(app=app, periodics=[Periodic("portal-tidy", 600, tidy)])
+
+
+SERVICE = Service(name="portal", package="portal_svc", build=build)

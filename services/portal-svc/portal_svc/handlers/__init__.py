@@ -1,0 +1,1 @@
+"""What the portal does; ``commands`` is its table of contents."""

@@ -1,0 +1,98 @@
+"""The set of events as one read, one decision and one upsert a table."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from handoff_kit import sets
+from handoff_kit.consumer import Received
+from handoff_kit.tx import Tx
+from sqlmodel import SQLModel
+
+from portal_svc.domain import rows
+from portal_svc.domain.follow import RULES
+from portal_svc.tables import (
+    CaseRow,
+    ConsentRow,
+    DeliveryRow,
+    FlowRow,
+    NeedRow,
+    OfferRow,
+    OrganizationRow,
+    ParkedRow,
+)
+
+Key = tuple[str, UUID]
+
+# In the order of their columns, a row of the table is a row of the domain.
+TABLES: Final[dict[type, type[SQLModel]]] = {
+    rows.CaseView: CaseRow,
+    rows.NeedView: NeedRow,
+    rows.ConsentView: ConsentRow,
+    rows.OfferView: OfferRow,
+    rows.OrganizationView: OrganizationRow,
+    rows.DeliveryView: DeliveryRow,
+    rows.ParkedView: ParkedRow,
+}
+
+
+async def follow(tx: Tx, events: Sequence[Received]) -> None:
+    """Bring the read models up to *events*."""
+    known = await _load(tx, events)
+    changed: dict[type, dict[Key, Any]] = {view: {} for view in TABLES}
+    for event in events:
+        for rule in RULES[event.data.TYPE]:
+            key = (event.agency, getattr(event.data, rule.id_field))
+            row = rule.apply(known[rule.view].get(key), event.agency, event.data)
+            if row is not None:
+                known[rule.view][key] = changed[rule.view][key] = row
+    for view, table in TABLES.items():
+        await sets.upsert(tx.conn, table, list(changed[view].values()))
+    await _note_flows(tx, events)
+
+
+async def _load(tx: Tx, events: Sequence[Received]) -> dict[type, dict[Key, Any]]:
+    wanted: dict[type, set[Key]] = {view: set() for view in TABLES}
+    for event in events:
+        for rule in RULES[event.data.TYPE]:
+            wanted[rule.view].add((event.agency, getattr(event.data, rule.id_field)))
+    known: dict[type, dict[Key, Any]] = {}
+    for view, table in TABLES.items():
+        known[view] = {}
+        if wanted[view]:
+            found = await sets.fetch(
+                tx.conn,
+                table,
+                "WHERE (agency_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))"
+                " ORDER BY id FOR NO KEY UPDATE",
+                [agency for agency, _ in wanted[view]],
+                [id_ for _, id_ in wanted[view]],
+            )
+            for record in found:
+                row = view(*record)
+                known[view][row.agency_id, row.id] = row
+    return known
+
+
+async def _note_flows(tx: Tx, events: Sequence[Received]) -> None:
+    newest: dict[tuple[str, str], rows.FlowView] = {}
+    for event in events:
+        key = (event.agency, event.topic)
+        flow = newest.get(key)
+        if flow is None:
+            newest[key] = rows.FlowView(event.agency, event.topic, event.at, tx.now)
+        elif event.at > flow.last_at:
+            flow.last_at = event.at
+    found = await sets.fetch(
+        tx.conn,
+        FlowRow,
+        "WHERE (agency_id, topic) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+        " ORDER BY topic FOR NO KEY UPDATE",
+        [agency for agency, _ in newest],
+        [topic for _, topic in newest],
+    )
+    for record in found:
+        flow = newest[record.agency_id, record.topic]
+        if record.last_at >= flow.last_at:  # Read again: the newest one was read before.
+            flow.last_at, flow.last_read_at = record.last_at, record.last_read_at
+    await sets.upsert(tx.conn, FlowRow, list(newest.values()))

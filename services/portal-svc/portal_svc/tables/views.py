@@ -1,0 +1,130 @@
+"""The read models."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Field
+
+from portal_svc.tables.base import Base, json, text, time
+
+
+class CaseRow(Base, table=True):
+    __tablename__ = "case_view"
+
+    agency_id: str = text(key=True)
+    id: UUID = Field(primary_key=True)
+    restricted: bool
+    status: str = text()
+    area: list[str] = json()
+    property_id: UUID | None
+    organization_id: UUID | None
+    assignee: str | None = text(null=True)
+    attempt_ids: list[str] = json()
+    last_attempt_at: datetime | None = time(null=True)
+    last_attempt_result: str | None = text(null=True)
+    opened_at: datetime = time()
+    closed_reason: str | None = text(null=True)
+    version: int
+    updated_at: datetime = time()
+
+
+class NeedRow(Base, table=True):
+    __tablename__ = "need_view"
+
+    agency_id: str = text(key=True)
+    id: UUID = Field(primary_key=True)
+    case_id: UUID
+    restricted: bool
+    category: str = text()
+    urgency: str = text()
+    status: str = text()
+    status_at: datetime = time()
+    outcome: str | None = text(null=True)
+    of_property: bool
+    referrer: str | None = text(null=True)
+    referrer_organization_id: UUID | None
+    consent_id: UUID | None
+    area: list[str] = json()
+    requested_at: datetime = time()
+    settled_at: datetime | None = time(null=True)
+
+
+class ConsentRow(Base, table=True):
+    __tablename__ = "consent_view"
+
+    agency_id: str = text(key=True)
+    id: UUID = Field(primary_key=True)
+    case_id: UUID
+    restricted: bool
+    active: bool
+    feedback: bool
+    expires_at: datetime | None = time(null=True)
+    version: int
+
+
+class OfferRow(Base, table=True):
+    __tablename__ = "offer_view"
+
+    agency_id: str = text(key=True)
+    id: UUID = Field(primary_key=True)
+    case_id: UUID
+    need_id: UUID
+    restricted: bool
+    organization_id: UUID
+    target_kind: str = text()
+    category: str = text()
+    urgency: str | None = text(null=True)
+    area: list[str] = json()
+    status: str = text()
+    business_status: str = text()
+    reason: str | None = text(null=True)
+    outcome: str | None = text(null=True)
+    question_open: bool
+    answer_due_at: datetime | None = time(null=True)
+    appointment_at: datetime | None = time(null=True)
+    made_at: datetime = time()
+    version: int
+    updated_at: datetime = time()
+
+
+class OrganizationRow(Base, table=True):
+    __tablename__ = "organization_view"
+
+    agency_id: str = text(key=True)
+    id: UUID = Field(primary_key=True)
+    name: str = text()
+    version: int
+
+
+class DeliveryRow(Base, table=True):
+    __tablename__ = "delivery_view"
+
+    agency_id: str = text(key=True)
+    id: UUID = Field(primary_key=True)
+    channel: str = text()
+    succeeded: bool
+    reason: str | None = text(null=True)
+    attempts: int
+    at: datetime = time()
+
+
+class ParkedRow(Base, table=True):
+    __tablename__ = "parked_view"
+
+    agency_id: str = text(key=True)
+    id: UUID = Field(primary_key=True)
+    group_name: str = text()
+    topic: str = text()
+    event_type: str | None = text(null=True)
+    reason: str = text()
+    attempts: int
+    at: datetime = time()
+
+
+class FlowRow(Base, table=True):
+    __tablename__ = "flow_view"
+
+    agency_id: str = text(key=True)
+    topic: str = text(key=True)
+    last_at: datetime = time()
+    last_read_at: datetime = time()

@@ -1,0 +1,1 @@
+"""What referral decides, as pure functions: standard library and codes only, time passed in."""
