@@ -303,6 +303,29 @@ async def test_redelivered_under_the_same_id(client, feeder, partner_hook, sendi
     assert receiver.received[0][0]["webhook-id"] == receiver.received[1][0]["webhook-id"]
 
 
+async def test_three_days_of_failures_end_visibly_and_can_be_begun_again(
+    client, feeder, partner_hook, sending, admin, db
+) -> None:
+    case, receiver, _, mine = partner_hook
+    receiver.default = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
+    await tell_offer(feeder, case)
+    for count in range(1, 11):
+        await attempted(client, mine, count)
+        await admin.execute(
+            "UPDATE notify.delivery SET next_try_at = now() WHERE status = 'pending'"
+        )
+    delivery = await settled(client, mine, "failed")
+    assert len(delivery["attempts"]) == 10
+    assert delivery["reason"] == "status"
+    failed = [e for e in await said(db) if e.type == "handoff.delivery.failed.v1"]
+    assert [e.data.attempts for e in failed] == [10]
+    feed = (await client.get("/notify/v1/feed", headers=mine)).json()["items"]
+    assert "delivery.failed" in {item["type"] for item in feed}
+    await client.post(f"/notify/v1/deliveries/{delivery['id']}/redeliver", headers=mine)
+    again = await attempted(client, mine, 11)
+    assert again["status"] == "pending"
+
+
 async def test_a_full_endpoint_takes_no_room_from_another(
     client, feeder, partner_hook, a_case, receivers, headers, sending
 ) -> None:

@@ -7,9 +7,11 @@ from handoff_kit.doorway import Doorway
 from handoff_kit.http import create_app
 from handoff_kit.service import Built, Context, Periodic, Service
 from handoff_kit.settings import SettingsRefused, read
+from handoff_kit.tx import Tx, flush
 
 from portal_svc.api.admin import admin_router
 from portal_svc.api.oauth import TOKEN_BODY, oauth_router
+from portal_svc.handlers.clients import ensure_service_client
 from portal_svc.handlers.commands import apply_commands
 from portal_svc.handlers.signin import tidy
 from portal_svc.handlers.tokens import TokenIssuer
@@ -27,6 +29,22 @@ async def build(context: Context) -> Built:
         raise SettingsRefused(f"HANDOFF_SIGNING_KEYS_FILE: {error}") from None
     doorway: Doorway[object] = context.doorway(apply_commands, writers=1)
     issuer = TokenIssuer(context.db, signer, context.clock, token_url=token_url)
+
+    async def start() -> None:
+        """Services call each other as the client that the environment names."""
+        core = context.settings
+        if core.service_client_id:
+            async with context.db.sets() as connection:
+                now = await connection.fetchval("SELECT clock_timestamp()")
+                tx = Tx(connection, now, context.service)
+                await ensure_service_client(
+                    tx,
+                    agency=city.agency,
+                    client_id=core.service_client_id,
+                    secret=core.service_client_secret,
+                )
+                await flush(tx)
+
     app = create_app(
         "portal",
         title="Handoff portal",
@@ -37,7 +55,7 @@ async def build(context: Context) -> Built:
         readiness={"database": context.ready},
         body_rules={"/oauth/token": TOKEN_BODY},
     )
-    return Built(app=app, periodics=[Periodic("portal-tidy", 600, tidy)])
+    return Built(app=app, start=start, periodics=[Periodic("portal-tidy", 600, tidy)])
 
 
 SERVICE = Service(name="portal", package="portal_svc", build=build)

@@ -72,7 +72,7 @@ class NeedMachine(RuleBasedStateMachine):
 
     @initialize(
         category=st.sampled_from(DIRECTLY),
-        verdicts=st.lists(st.sampled_from(["fits", "unknown", "outside"]), min_size=0, max_size=4),
+        verdicts=st.lists(st.sampled_from(["fits", "fits", "fits", "unknown", "outside"]), max_size=5),
         approval=st.booleans(),
     )
     def start(self, category: NeedCategory, verdicts: list[str], approval: bool) -> None:
@@ -274,10 +274,12 @@ class NeedMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         self._command(Reopen, case_id=self.need.case_id, needs=(self.need.id,))
 
+    @precondition(lambda self: len(self.told) > 2)
     @rule()
     def withdraw_need(self) -> None:
         self._command(Withdraw, need_id=self.need.id, reason=Reason.NEED_ENDED)
 
+    @precondition(lambda self: len(self.told) > 2)
     @rule()
     def withdraw_consent(self) -> None:
         self.withdrawn = True
@@ -298,6 +300,13 @@ class NeedMachine(RuleBasedStateMachine):
         standing = [o for o in self.bundle.offers.values() if o.in_hand and o.asked is None]
         for manager in (True, False):
             assert sum(offer.is_manager == manager for offer in standing) <= 1
+
+    @invariant()
+    def one_is_asked_at_a_time(self) -> None:
+        if not hasattr(self, "told"):
+            return
+        waiting = [o for o in self.bundle.offers.values() if o.waits and not o.by_hand]
+        assert len(waiting) <= 1
 
     @invariant()
     def nobody_is_asked_by_itself_who_may_not_be(self) -> None:
@@ -385,7 +394,7 @@ def _with_tools(tools: Any) -> None:
     NeedMachine.tools = tools
 
 
-NeedMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+NeedMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 
 
 class TestNeed(NeedMachine.TestCase):

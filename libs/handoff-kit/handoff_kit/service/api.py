@@ -70,6 +70,9 @@ async def run_api(services: Sequence[Service], settings: CoreSettings, stop: asy
     try:
         await stage.build(services)
         await stage.check_roles()
+        for _, built in stage.built:
+            if built.start is not None:
+                await built.start()
         await stage.wakes.start(listen=True)
         apps = {context.service: built.app for context, built in stage.built}
         root = "portal" if "portal" in apps else next(iter(apps))

@@ -53,6 +53,8 @@ class Built:
     groups: Sequence[Group] = ()
     periodics: Sequence[Periodic] = ()
     loops: Sequence[Loop] = ()
+    # Before the API serves its first request, and after all is served.
+    start: Callable[[], Awaitable[None]] | None = None
     close: Callable[[], Awaitable[None]] | None = None
 
 

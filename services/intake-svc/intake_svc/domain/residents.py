@@ -1,8 +1,10 @@
 """Which names mean the same household. Names leave here only into a keyed hash."""
 
+from functools import lru_cache
+
 from intake_svc.domain.properties import plain
 
-_VOWELS = str.maketrans("", "", "aeiouyhw")
+_SILENT = frozenset("aeiouyhw")
 
 
 def name_key(name: str) -> str:
@@ -11,13 +13,22 @@ def name_key(name: str) -> str:
 
 
 def likeness_key(name: str) -> str:
-    """What similar names share: each part's first letter and its next two distinct consonants."""
-    parts = []
-    for word in name_key(name).split():
-        rest = word[1:].translate(_VOWELS)
-        distinct = [c for at, c in enumerate(rest) if at == 0 or c != rest[at - 1]]
-        parts.append(word[0] + "".join(c for c in distinct if c != word[0])[:2])
-    return " ".join(sorted(parts))
+    """What similar names share, of a `name_key`: each part's first letter and next consonants.
+
+    Two of them, without doubling and without those that are hardly heard.
+    """
+    return " ".join(sorted([_skeleton(word) for word in name.split()]))
+
+
+@lru_cache(maxsize=4096)
+def _skeleton(word: str) -> str:
+    found = first = word[0]
+    for letter in word[1:]:
+        if letter not in _SILENT and letter != first and letter != found[-1]:
+            found += letter
+            if len(found) == 3:
+                break
+    return found
 
 
 def phone_key(phone: str) -> str:

@@ -1,19 +1,9 @@
 """The rows of intake, as plain objects: a column an attribute, the names of ``tables``."""
 
-import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-
-
-def new_id() -> UUID:
-    """A random UUID, version 4."""
-    return UUID(int=int.from_bytes(os.urandom(16)) & _MASK | _VERSION_4)
-
-
-_MASK = ~(0xF000 << 64 | 0xC000 << 48)
-_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
 
 
 @dataclass(slots=True)

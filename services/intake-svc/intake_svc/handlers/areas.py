@@ -16,14 +16,23 @@ class AreasRefused(ValueError):
     """The file of areas cannot be used; the message says which feature and why."""
 
 
+_CELL = 0.002  # degrees, some 200 m
+_Cell = tuple[list[str], list[tuple[str, Any]]]
+
+
 class AreaIndex:
-    """Polygons with their area codes. Without polygons only the postcode is known."""
+    """Polygons with their area codes. Without polygons only the postcode is known.
+
+    The polygons that meet a small cell are looked up once; of most cells that is already the
+    answer for all points in it.
+    """
 
     def __init__(self, areas: Sequence[tuple[str, Any]]) -> None:
-        self._codes = [code for code, _ in areas]
+        self._areas = list(areas)
         cities = [code for code, _ in areas if code.startswith("city:")]
         self._city = cities[0] if len(cities) == 1 else None
         self._tree = shapely.STRtree([polygon for _, polygon in areas]) if areas else None
+        self._cells: dict[tuple[int, int], _Cell] = {}
 
     @classmethod
     def load(cls, path: Path) -> "AreaIndex":
@@ -39,27 +48,40 @@ class AreaIndex:
             raise AreasRefused(f"{path}: is no GeoJSON FeatureCollection") from None
         return cls([_area(path, at, feature) for at, feature in enumerate(features)])
 
-    def of(self, places: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-        """For each place (latitude, longitude, postal_code, if known) its area codes.
+    def of(self, place: Mapping[str, Any]) -> list[str]:
+        """The area codes of a place (latitude, longitude, postal_code, if known), widest first.
 
         Of a place without a point only the city is known, where there is but one.
         """
-        found: list[list[str]] = [[] for _ in places]
-        known = [at for at, place in enumerate(places) if place.get("latitude") is not None]
-        if known and self._tree is not None:
-            points = shapely.points(
-                [places[at]["longitude"] for at in known], [places[at]["latitude"] for at in known]
-            )
-            for point, area in self._tree.query(points, predicate="intersects").T.tolist():
-                found[known[point]].append(self._codes[area])
-        for codes, place in zip(found, places, strict=True):
-            if self._city is not None and place.get("latitude") is None:
-                codes.append(self._city)
-            codes.sort(key=_order)
-            postcode = _postcode(place.get("postal_code"))
-            if postcode:
-                codes.append(postcode)
-        return found
+        longitude, latitude = place.get("longitude"), place.get("latitude")
+        if longitude is not None and latitude is not None:
+            codes = self._at(longitude, latitude)
+        else:
+            codes = [self._city] if self._city is not None else []
+        postcode = _postcode(place.get("postal_code"))
+        return [*codes, postcode] if postcode else codes
+
+    def _at(self, longitude: float, latitude: float) -> list[str]:
+        where = (int(longitude // _CELL), int(latitude // _CELL))
+        cell = self._cells.get(where)
+        if cell is None:
+            cell = self._cells[where] = self._look(*where)
+        whole, partly = cell
+        if not partly:
+            return list(whole)
+        inside = [
+            code for code, polygon in partly if shapely.intersects_xy(polygon, longitude, latitude)
+        ]
+        return sorted([*whole, *inside], key=_order)
+
+    def _look(self, x: int, y: int) -> _Cell:
+        """The areas that cover a cell, and those that meet a part of it."""
+        if self._tree is None:
+            return [], []
+        box = shapely.box(x * _CELL, y * _CELL, (x + 1) * _CELL, (y + 1) * _CELL)
+        met = [self._areas[at] for at in self._tree.query(box, predicate="intersects").tolist()]
+        whole = [code for code, polygon in met if polygon.covers(box)]
+        return sorted(whole, key=_order), [area for area in met if area[0] not in whole]
 
 
 def _area(path: Path, at: int, feature: Any) -> tuple[str, Any]:

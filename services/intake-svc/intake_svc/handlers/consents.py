@@ -23,7 +23,7 @@ from handoff_kit.tx import Tx
 
 from intake_svc.domain.consents import ALLOWED, Fault, State, slot_of
 from intake_svc.domain.referrals import given_fields
-from intake_svc.domain.rows import CaseLink, Consent, Disclosure, Resident, new_id
+from intake_svc.domain.rows import CaseLink, Consent, Disclosure, Resident
 from intake_svc.handlers.city import Office
 from intake_svc.handlers.grants import (
     Grant,
@@ -35,6 +35,7 @@ from intake_svc.handlers.grants import (
     refuse,
     say_granted,
 )
+from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.requests import ConsentTerms
 from intake_svc.tables import ConsentRow, queries
 

@@ -20,8 +20,9 @@ from handoff_kit.telemetry.metrics import process_metrics
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.consents import ADDRESS, NOTES, Ask, Denial, facts_of, judge
-from intake_svc.domain.rows import CaseLink, Consent, Disclosure, Note, Property, Resident, new_id
+from intake_svc.domain.rows import CaseLink, Consent, Disclosure, Note, Property, Resident
 from intake_svc.handlers.city import Office
+from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.requests import DisclosureIn, NotesRead, PropertyRead, Reader
 from intake_svc.tables import DisclosureRow, queries
 

@@ -30,8 +30,9 @@ from intake_svc.domain.inspections import (
     change,
     property_needs,
 )
-from intake_svc.domain.rows import GENERAL, CaseLink, Inspection, Need, Property, new_id
+from intake_svc.domain.rows import GENERAL, CaseLink, Inspection, Need, Property
 from intake_svc.handlers.city import Office
+from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.places import Places, Told, event_codes
 from intake_svc.tables import (
     CaseLinkRow,
@@ -130,7 +131,6 @@ class Reports:
             self._take(tx, member, latest.get(source), places)
             assert member.row is not None
             latest[source] = member.row
-        places.place_areas()
         desk = await _Desk.open(tx, members, places)
         for member in members:
             if member.change is not Change.UNCHANGED:

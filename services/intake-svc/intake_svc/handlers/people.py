@@ -10,8 +10,9 @@ from handoff_kit.crypto import make_owner_key, open_json, seal_json, unwrap_owne
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.residents import likeness_key, name_key, phone_key
-from intake_svc.domain.rows import PossibleMatch, Property, Resident, new_id
+from intake_svc.domain.rows import PossibleMatch, Property, Resident
 from intake_svc.handlers.city import Office
+from intake_svc.handlers.ids import new_id
 from intake_svc.tables import ResidentRow, queries
 
 _HALF = 16  # bytes of each hash in a name index
@@ -24,10 +25,10 @@ class Person:
 
     def __init__(self, office: Office, agency: str, facts: dict[str, Any]) -> None:
         self.facts = facts
-        name = facts["name"]
+        name = name_key(facts["name"])
         self.name_index = (
             office.index(agency, "likeness", likeness_key(name))[:_HALF]
-            + office.index(agency, "name", name_key(name))[:_HALF]
+            + office.index(agency, "name", name)[:_HALF]
         )
         phone = phone_key(facts.get("phone") or "")
         self.phone_index = office.index(agency, "phone", phone) if phone else None

@@ -14,8 +14,9 @@ from handoff_kit.tx import Tx
 
 from intake_svc.domain.inspections import as_code
 from intake_svc.domain.properties import Located, keys_to_store, learned
-from intake_svc.domain.rows import Property, PropertyKey, new_id
+from intake_svc.domain.rows import Property, PropertyKey
 from intake_svc.handlers.city import Office
+from intake_svc.handlers.ids import new_id
 from intake_svc.tables import PropertyRow, queries
 
 _CODES = tuple(PropertyCodes.model_fields)
@@ -65,7 +66,6 @@ class Places:
         self._located: dict[UUID, Located] = {}
         self._keys: dict[UUID, bytes] = {}
         self._changed: dict[UUID, Property] = {}
-        self._unplaced: dict[UUID, Property] = {}
         self.new: dict[UUID, Property] = {}
         self.new_keys: list[PropertyKey] = []
 
@@ -94,9 +94,17 @@ class Places:
     def _make(self, told: Told) -> Property:
         id_ = new_id()
         key, wrapped = make_owner_key(self._office.keys, id_)
-        made = Property(told.agency, id_, told.place, dict(told.codes), [], wrapped, self._now)
+        made = Property(
+            told.agency,
+            id_,
+            told.place,
+            dict(told.codes),
+            self._office.areas.of(told.place),
+            wrapped,
+            self._now,
+        )
         self._keys[id_] = key
-        self.new[id_] = self._unplaced[id_] = made
+        self.new[id_] = made
         self._located[id_] = told.located
         self._remember(made, told)
         return made
@@ -111,7 +119,7 @@ class Places:
         if place is not None:
             known.place = place
             self._located[known.id] = Located.of(place)
-            self._unplaced[known.id] = known
+            known.areas = self._office.areas.of(place)
         if known.id not in self.new:
             self._changed[known.id] = known
 
@@ -123,16 +131,6 @@ class Places:
         for key in keys_to_store(told.located, [k for k in told.keys if (agency, k) in known]):
             known[agency, key] = row
             self.new_keys.append(PropertyKey(agency, key, row.id))
-
-    def place_areas(self) -> None:
-        """Compute the areas of what is new, or newly located, at once."""
-        rows = list(self._unplaced.values())
-        if rows:
-            for row, areas in zip(
-                rows, self._office.areas.of([row.place for row in rows]), strict=True
-            ):
-                row.areas = areas
-            self._unplaced.clear()
 
     def key_of(self, row: Property) -> bytes:
         """The key that seals what is said about a property. Raises: crypto.Erased and others."""

@@ -26,7 +26,6 @@ from intake_svc.domain.rows import (
     Property,
     Referral,
     Resident,
-    new_id,
 )
 from intake_svc.handlers.city import ConsentPolicy, Office
 from intake_svc.handlers.grants import (
@@ -39,6 +38,7 @@ from intake_svc.handlers.grants import (
     refuse_uncovered,
     say_granted,
 )
+from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.inspections import property_case
 from intake_svc.handlers.people import People, Person
 from intake_svc.handlers.places import Places, Told, event_codes
@@ -240,7 +240,6 @@ class ReferralDesk:
                 parts = {name: address[name] for name in _ADDRESS if name in address}
                 if parts:
                     member.person.facts["address"] = parts
-        places.place_areas()
 
     async def _cases(
         self, tx: Tx, members: Sequence[_Member], places: Places, people: People

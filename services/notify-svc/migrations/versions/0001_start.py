@@ -47,6 +47,7 @@ def upgrade() -> None:
     op.create_index(
         "endpoint_hears", "endpoint", ["hears"], schema="notify", postgresql_using="gin"
     )
+    op.create_index("endpoint_id", "endpoint", ["id"], schema="notify")
     op.create_index(
         "endpoint_owner", "endpoint", ["agency_id", "owner", "created_at", "id"], schema="notify"
     )
@@ -68,6 +69,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("attempts", JSONB(), nullable=False),
+        sa.Column("earlier", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

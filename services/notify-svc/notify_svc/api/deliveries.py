@@ -66,7 +66,7 @@ def router(parts: Parts) -> APIRouter:
     async def redeliver(
         caller: Self, delivery_id: str, request: Request, key: IdempotencyKey
     ) -> DeliveryView:
-        """Send it once more, with the same webhook-id, and on its schedule if that fails."""
+        """Send it once more, with the same webhook-id; if that fails, its schedule begins again."""
         id_ = known_id(delivery_id)
         await parts.doorway.submit(
             Redeliver(caller.agency, id_, tuple(delivery_owners(caller))),

@@ -239,6 +239,7 @@ class Sender:
             restricted=row.restricted,
             traceparent=row.traceparent,
             tried=row.tried,
+            earlier=row.earlier,
             at=at or datetime.now(UTC),
             attempted=attempted,
             cancelled=cancelled,

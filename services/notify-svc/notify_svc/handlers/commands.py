@@ -178,7 +178,7 @@ async def _redeliver(tx: Tx, command: Redeliver) -> Answer:
         raise Conflict("The consent that this rests on has ended.", code="consent-ended")
     await tx.conn.execute(
         "UPDATE notify.delivery SET status = 'pending', reason = NULL, next_try_at = $3,"
-        " updated_at = $3 WHERE agency_id = $1 AND id = $2",
+        " earlier = jsonb_array_length(attempts), updated_at = $3 WHERE agency_id = $1 AND id = $2",
         command.agency_id,
         command.id,
         tx.now,

@@ -35,7 +35,7 @@ ACTOR = "notify"
 class Outcome:
     """One claimed delivery, after its attempt at ``at``, or refused before it (``cancelled``).
 
-    ``tried``: attempts before this one.
+    ``tried``: attempts before this one, ``earlier`` of them before it was asked for anew.
     """
 
     agency_id: str
@@ -47,6 +47,7 @@ class Outcome:
     restricted: bool
     traceparent: str
     tried: int
+    earlier: int
     at: datetime
     attempted: Attempted | None = None
     cancelled: str | None = None
@@ -67,7 +68,7 @@ async def record(
             _say(tx, outcome, next_)
             if outcome.endpoint_id is not None and next_.disables_endpoint:
                 gone[next_.reason or "gone"].add((outcome.agency_id, outcome.endpoint_id))
-            elif next_.status is DeliveryStatus.FAILED and outcome.tried >= len(RETRY_AFTER):
+            elif next_.status is DeliveryStatus.FAILED and _in_round(outcome) > len(RETRY_AFTER):
                 exhausted.append(outcome)
     for reason, endpoints in gone.items():
         await switch_off(tx, sorted(endpoints), reason)
@@ -78,7 +79,12 @@ async def record(
 def _decide(outcome: Outcome, chance: Callable[[], float]) -> Next:
     if outcome.attempted is None:
         return Next(DeliveryStatus.CANCELLED, reason=outcome.cancelled)
-    return after_attempt(outcome.attempted, outcome.tried + 1, chance)
+    return after_attempt(outcome.attempted, _in_round(outcome), chance)
+
+
+def _in_round(outcome: Outcome) -> int:
+    """How many attempts the present schedule has had, this one included."""
+    return outcome.tried - outcome.earlier + 1
 
 
 def _row(outcome: Outcome, next_: Next, now: datetime) -> dict[str, Any]:

@@ -293,6 +293,7 @@ def _delivery(notice: Notice, id_: UUID, now: datetime, traceparent: str) -> dic
         "status": DeliveryStatus.PENDING.value,
         "reason": None,
         "attempts": [],
+        "earlier": 0,
         "next_try_at": now,
         "created_at": now,
         "updated_at": now,

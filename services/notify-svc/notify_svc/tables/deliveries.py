@@ -25,6 +25,7 @@ class EndpointRow(Base, table=True):
     __table_args__ = (
         Index("endpoint_owner", "agency_id", "owner", "created_at", "id"),
         Index("endpoint_hears", "hears", postgresql_using="gin"),
+        Index("endpoint_id", "id"),
         {"schema": SCHEMA},
     )
 
@@ -50,6 +51,7 @@ class DeliveryRow(Base, table=True):
 
     A claim moves ``next_try_at`` past the longest exchange; a sender that dies leaves it to run
     out, and the same ``webhook_id`` goes again. ``body`` is sent and signed as it is.
+    ``earlier``: attempts before it was last asked for anew, which begins the schedule again.
     """
 
     __tablename__ = "delivery"
@@ -87,6 +89,7 @@ class DeliveryRow(Base, table=True):
     status: str = text()
     reason: str | None = text(null=True)
     attempts: list[dict[str, Any]] = json()
+    earlier: int
     next_try_at: datetime = time()
     created_at: datetime = time()
     updated_at: datetime = time()
@@ -112,7 +115,7 @@ leased AS (
     FROM picked p WHERE d.agency_id = p.agency_id AND d.id = p.id
     RETURNING d.agency_id, d.id, d.channel, d.owner, d.endpoint_id, d.about, d.notice_id, d.type,
         d.webhook_id, d.body, d.consent_id, d.restricted, d.traceparent,
-        jsonb_array_length(d.attempts) AS tried
+        jsonb_array_length(d.attempts) AS tried, d.earlier
 )"""
 
 _CLAIM_WEBHOOKS = f"""

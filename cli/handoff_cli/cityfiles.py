@@ -1,0 +1,60 @@
+"""Everything that can be wrong in a city's folder, from the models of those who read it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from handoff_kit.yamlfile import FileRefused
+
+
+@dataclass
+class CityFault:
+    """One thing to mend: file, line (from 1; 0 where the whole file is meant), field, what."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def line_of_text(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.field + ': ' if self.field else ''}{self.message}"
+
+
+def faults_of(folder: Path) -> list[CityFault]:
+    """All faults of a city's files; empty: it may go into force."""
+    return [*_routing(folder), *_others(folder)]
+
+
+def _routing(folder: Path) -> Iterator[CityFault]:
+    from referral_svc.policy import check
+
+    for fault in check(folder):
+        yield CityFault(fault.file, fault.line, fault.field, fault.message)
+
+
+def _others(folder: Path) -> Iterator[CityFault]:
+    for name, load in _readers().items():
+        try:
+            load(folder / name)
+        except FileRefused as refused:
+            for fault in refused.faults:
+                yield CityFault(name, fault.line, fault.field, fault.message)
+        except ValueError as error:  # Areas: the message names the feature.
+            yield CityFault(name, 0, "", str(error).removeprefix(f"{folder / name}: "))
+
+
+def _readers() -> dict[str, Callable[[Path], object]]:
+    """Who reads which file."""
+    from handoff_kit.codepack import load_code_pack
+    from handoff_kit.yamlfile import load
+    from intake_svc.handlers.areas import AreaIndex
+    from intake_svc.handlers.city import ConsentPolicy
+    from notify_svc.settings.policyfile import load_policy
+
+    return {
+        "consent.yaml": lambda path: load(path, ConsentPolicy),
+        "codes.yaml": load_code_pack,
+        "areas.geojson": AreaIndex.load,
+        "notify.yaml": load_policy,
+    }
