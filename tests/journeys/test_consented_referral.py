@@ -103,9 +103,9 @@ def test_food_goes_to_the_next_partner_after_a_decline_and_everybody_hears(peopl
         assert item["case_id"] is None
 
     timeline = people.case_manager.ok("GET", f"/referral/v1/cases/{case_id}/timeline")["items"]
-    assert [e["type"] for e in timeline if e["type"].startswith("offer.")][:2] == [
-        "offer.made",
-        "offer.rejected",
+    assert [e["type"] for e in timeline if e["type"].startswith("offer-")][:2] == [
+        "offer-made",
+        "offer-rejected",
     ]
     assert "first box" not in json.dumps(timeline)
 
@@ -119,7 +119,7 @@ def test_the_resident_s_facts_are_disclosed_once_a_read_and_listed(people, do):
     receipt = people.inspector.ok("GET", f"/intake/v1/receipts/{made['consent_receipt']}")
     rows = [d for d in receipt["disclosures"] if d["disclosure_id"] == read["disclosure_id"]]
     assert len(rows) == 1
-    assert rows[0]["recipient"] == offer["organization_id"]
+    assert rows[0]["organization_id"] == offer["organization_id"]
     assert "name" in rows[0]["fields"]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -113,6 +114,7 @@ class System:
             capture_output=True,
             text=True,
             timeout=300,
+            check=False,
         )
         if check:
             assert done.returncode == 0, f"handoff {arguments}: {done.stdout}\n{done.stderr}"
@@ -154,22 +156,23 @@ def start_all_in_one(home: Path, *, environment: dict[str, str] | None = None) -
     port = free_port()
     given = {"HANDOFF_WEBHOOK_ALLOW_PRIVATE": "true", **(environment or {})}
     home.mkdir(parents=True, exist_ok=True)
-    output = (home / "up.txt").open("ab")
-    process = subprocess.Popen(
-        [str(HANDOFF), "up", "--demo", "--port", str(port)],
-        env={**os.environ, **given, "HANDOFF_HOME": str(home)},
-        cwd=ROOT,
-        stdout=output,
-        stderr=output,
-        stdin=subprocess.DEVNULL,
-    )
+    said = home / "up.txt"
+    said.unlink(missing_ok=True)
+    with said.open("ab") as output:
+        process = subprocess.Popen(
+            [str(HANDOFF), "up", "--demo", "--port", str(port)],
+            env={**os.environ, **given, "HANDOFF_HOME": str(home)},
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+        )
     address = f"http://127.0.0.1:{port}"
     system = System("embedded", home, {"portal": address}, {"up": process}, given)
-    said_before = (home / "up.txt").read_text().count(address)
 
     def ready() -> bool:
-        assert process.poll() is None, (home / "up.txt").read_text() + system.logs()
-        return (home / "up.txt").read_text().count(address) > said_before
+        assert process.poll() is None, said.read_text() + system.logs()
+        return "Ctrl-C" in said.read_text()
 
     eventually(ready, START_SECONDS, hint="handoff up is ready")
     return system
@@ -204,12 +207,13 @@ def distributed(home: Path, bootstrap: str) -> Iterator[System]:
 
     asyncio.run(ensure_app_role(admin, APP_ROLE, password))
     addresses = {s: f"http://127.0.0.1:{free_port()}" for s in SERVICES}
+    front = f"http://127.0.0.1:{free_port()}"
     common = {
         "HANDOFF_HOME": str(home),
         "HANDOFF_BUS": "kafka",
         "HANDOFF_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "HANDOFF_DATABASE_URL": with_user(admin, APP_ROLE, password),
-        "HANDOFF_PUBLIC_URL": addresses["portal"],
+        "HANDOFF_PUBLIC_URL": front,
         "HANDOFF_SERVICE_CLIENT_ID": "handoff-services",
         "HANDOFF_SERVICE_CLIENT_SECRET": place.secret("service_client_secret"),
         "HANDOFF_KEY_FILE": str(place.key_file),
@@ -232,6 +236,7 @@ def distributed(home: Path, bootstrap: str) -> Iterator[System]:
                 capture_output=True,
                 text=True,
                 timeout=120,
+                check=False,
             )
             assert migrated.returncode == 0, migrated.stderr
         for service in ("portal", *[s for s in SERVICES if s != "portal"]):
@@ -241,7 +246,17 @@ def distributed(home: Path, bootstrap: str) -> Iterator[System]:
             eventually(
                 lambda s=service: _ready(addresses[s]), START_SECONDS, hint=f"{service} is ready"
             )
-        system.handoff("demo", "--bring")
+        system.processes["proxy"] = subprocess.Popen(
+            [
+                sys.executable,
+                str(Path(__file__).with_name("proxy.py")),
+                front.rsplit(":", 1)[1],
+                json.dumps(addresses),
+            ]
+        )
+        eventually(lambda: _ready(front), START_SECONDS, hint="the proxy is ready")
+        system.addresses = {"portal": front}
+        _bring_demo_city(place, front, admin)
         yield system
     except BaseException:
         sys.stderr.write(system.logs())
@@ -251,18 +266,33 @@ def distributed(home: Path, bootstrap: str) -> Iterator[System]:
         server.stop()
 
 
+def _bring_demo_city(home: Any, address: str, admin_url: str) -> None:
+    """Directory and staff, as ``handoff up --demo`` brings them."""
+    from handoff_cli.demo_city.bring import bring
+
+    before = os.environ.get("HANDOFF_HOME")
+    os.environ["HANDOFF_HOME"] = str(home.folder)
+    try:
+        running = SimpleNamespace(home=home, address=address, administrative_url=admin_url)
+        bring(running, lambda _line: None)
+    finally:
+        os.environ.pop("HANDOFF_HOME")
+        if before is not None:
+            os.environ["HANDOFF_HOME"] = before
+
+
 def start_process(system: System, service: str, command: str) -> None:
     """Start (again) one process of a distributed system."""
-    log = (system.home / "logs" / f"{service}-{command}.log").open("ab")
-    port = system.addresses[service].rsplit(":", 1)[1]
-    system.processes[f"{service}-{command}"] = subprocess.Popen(
-        [sys.executable, "-m", f"{service}_svc", command],
-        env={**os.environ, **system.environment, "HANDOFF_PORT": port},
-        cwd=ROOT,
-        stdout=log,
-        stderr=log,
-        stdin=subprocess.DEVNULL,
-    )
+    port = system.environment[f"HANDOFF_{service.upper()}_URL"].rsplit(":", 1)[1]
+    with (system.home / "logs" / f"{service}-{command}.log").open("ab") as log:
+        system.processes[f"{service}-{command}"] = subprocess.Popen(
+            [sys.executable, "-m", f"{service}_svc", command],
+            env={**os.environ, **system.environment, "HANDOFF_PORT": port},
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
 
 
 def _ready(address: str) -> bool:
