@@ -6,6 +6,9 @@ from pathlib import Path
 
 from handoff_kit.yamlfile import FileRefused
 
+_OPTIONAL = frozenset({"areas.geojson"})
+"""Without polygons a city knows an address's postcode alone."""
+
 
 @dataclass
 class CityFault:
@@ -21,9 +24,12 @@ class CityFault:
         return f"{where}: {self.field + ': ' if self.field else ''}{self.message}"
 
 
-def faults_of(folder: Path) -> list[CityFault]:
-    """All faults of a city's files; empty: it may go into force."""
-    return [*_routing(folder), *_others(folder)]
+def faults_of(folder: Path, *, whole: bool = False) -> list[CityFault]:
+    """All faults of a city's files; empty: they may go into force.
+
+    *whole*: a file that a running city needs and that is not there is a fault too.
+    """
+    return [*_routing(folder), *_others(folder, whole=whole)]
 
 
 def _routing(folder: Path) -> Iterator[CityFault]:
@@ -33,8 +39,12 @@ def _routing(folder: Path) -> Iterator[CityFault]:
         yield CityFault(fault.file, fault.line, fault.field, fault.message)
 
 
-def _others(folder: Path) -> Iterator[CityFault]:
+def _others(folder: Path, *, whole: bool) -> Iterator[CityFault]:
     for name, load in _readers().items():
+        if not (folder / name).exists():
+            if whole and name not in _OPTIONAL:
+                yield CityFault(name, 0, "", "is not there")
+            continue
         try:
             load(folder / name)
         except FileRefused as refused:
@@ -56,5 +66,5 @@ def _readers() -> dict[str, Callable[[Path], object]]:
         "consent.yaml": lambda path: load(path, ConsentPolicy),
         "codes.yaml": load_code_pack,
         "areas.geojson": AreaIndex.load,
-        "notify.yaml": load_policy,
+        "notify.yaml": lambda path: load_policy(path.parent),
     }

@@ -2,7 +2,10 @@
 
 import typer
 
-from handoff_cli.commands import clients, import_, parked, users
+from handoff_cli.commands import audit, clients, import_, parked, policy, users
+from handoff_cli.commands.disclosures import disclosures
+from handoff_cli.commands.doctor import doctor
+from handoff_cli.commands.migrate import migrate
 from handoff_cli.commands.replay import replay
 from handoff_cli.commands.status import status
 from handoff_cli.commands.up import up
@@ -21,6 +24,11 @@ app.add_typer(parked.app, name="parked", no_args_is_help=True)
 app.command("replay")(replay)
 app.add_typer(clients.app, name="clients", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
+app.add_typer(policy.app, name="policy", no_args_is_help=True)
+app.command("disclosures")(disclosures)
+app.add_typer(audit.app, name="audit", no_args_is_help=True)
+app.command("migrate")(migrate)
+app.command("doctor")(doctor)
 
 
 if __name__ == "__main__":

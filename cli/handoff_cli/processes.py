@@ -1,37 +1,50 @@
-"""The two children of the all-in-one: ``python -m handoff_cli.processes doorway|worker``.
+"""What runs in the children of the all-in-one: all services' APIs, all their work, migrations.
 
-The same functions as a service's own ``api`` and ``worker``, over all services in one process.
+The same functions as a service's own ``api``, ``worker`` and ``migrate``, over all at once.
 """
 
-import ctypes
-import os
-import signal
 import sys
+import threading
+from collections.abc import Callable
 
-from handoff_kit.service import main
-
-from handoff_cli.services import all_services
-
-_PR_SET_PDEATHSIG = 1
-_COMMANDS = {"doorway": "api", "worker": "worker", "migrate": "migrate"}
+COMMANDS = {"doorway": "api", "worker": "worker"}
 
 
-def end_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGTERM when the supervisor dies, kill -9 included."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # It died before we asked.
-        sys.exit(1)
+class Preload:
+    """Loads every service in a thread, while PostgreSQL starts in a process of its own."""
+
+    def __init__(self) -> None:
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._load, name="preload")
+        self._thread.start()
+
+    def _load(self) -> None:
+        try:
+            import uvloop  # noqa: F401 - so that the children share it
+            from handoff_kit.service import main  # noqa: F401
+
+            from handoff_cli.services import all_services
+
+            all_services()
+        except BaseException as error:  # noqa: BLE001 - told by `wait`
+            self._error = error
+
+    def wait(self) -> None:
+        """Until all is loaded and this process has one thread again. Raises: what loading did."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
 
 
-def run(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in _COMMANDS:
-        sys.stderr.write("usage: doorway | worker | migrate\n")
-        return 2
-    parent = os.environ.get("HANDOFF_SUPERVISOR_PID")
-    if parent:
-        end_with_parent(int(parent))
-    return main(all_services(), [_COMMANDS[arguments[0]]])
+def child(name: str) -> Callable[[], int]:
+    """The life of the doorway or the worker, to be run in a fork."""
 
+    def run() -> int:
+        from handoff_kit.service import main
 
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+        from handoff_cli.services import all_services
+
+        sys.argv = ["handoff", name]
+        return main(all_services(), [COMMANDS[name]])
+
+    return run

@@ -99,9 +99,7 @@ def test_every_state_says_what_may_be_done() -> None:
 
 
 def test_recipients_are_resolved_once_each() -> None:
-    assert consents.resolve_recipients(
-        ["case-management", "b", "x"], ["a", "b"]
-    ) == ["a", "b", "x"]
+    assert consents.resolve_recipients(["case-management", "b", "x"], ["a", "b"]) == ["a", "b", "x"]
 
 
 def test_a_restricted_kind_has_a_slot_of_its_own() -> None:

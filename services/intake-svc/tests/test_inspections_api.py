@@ -106,7 +106,9 @@ async def test_a_batch_answers_each_for_itself(
 ) -> None:
     one, two = an_inspection(), an_inspection(source_id="V2")
     wrong = an_inspection(source_id="V3", findings=[{"status": "half-open"}])
-    answer = await post("/inspections/batch", {"inspections": [one, wrong, two, one]}, role="department")
+    answer = await post(
+        "/inspections/batch", {"inspections": [one, wrong, two, one]}, role="department"
+    )
     assert answer.status_code == 200, answer.text
     results = answer.json()["results"]
     assert [r["status"] for r in results] == [201, 422, 201, 200]
@@ -186,7 +188,10 @@ async def test_a_departments_records_are_taken_once_and_bad_ones_listed(
     recorded = [e for e in await said(db) if isinstance(e.data, InspectionRecorded)]
     assert len(recorded) == 2
     listed = (await get("/inbound/rejected", role="department")).json()["items"]
-    assert {(i["event_id"], i["reason"]) for i in listed} == {("e2", "bad-body"), ("e3", "bad-body")}
+    assert {(i["event_id"], i["reason"]) for i in listed} == {
+        ("e2", "bad-body"),
+        ("e3", "bad-body"),
+    }
     assert any("surprise" in i["detail"] for i in listed)
     other = await get("/inbound/rejected", role="department", agency="other-city")
     assert other.json()["items"] == []
@@ -206,7 +211,7 @@ async def test_an_open_code_with_spaces_is_kept_and_travels_as_a_code(
     body = an_inspection(kind="Housing - Complaint", findings=[{"code": "Low pressure / H2O"}])
     made = (await post("/inspections", body, role="department")).json()
     event = (await said(db))[0].data
-    assert event.kind == "Housing-Complaint"
+    assert event.kind == "Housing---Complaint"
     assert event.findings[0].code == "Low-pressure-/-H2O"
     shown = await get(f"/inspections/{made['inspection_id']}", role="department")
     assert shown.json()["kind"] == "Housing - Complaint"

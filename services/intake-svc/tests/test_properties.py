@@ -62,7 +62,9 @@ def test_a_street_key_is_idempotent(line1: str, unit: str | None) -> None:
     assert street_key(street, number or None) == f"{street}|{number}"
 
 
-@given(words, st.sampled_from([str.upper, str.title, str.lower]), st.sampled_from([" ", "  ", ", "]))
+@given(
+    words, st.sampled_from([str.upper, str.title, str.lower]), st.sampled_from([" ", "  ", ", "])
+)
 def test_case_and_spaces_are_nothing(line1: str, case: object, gap: str) -> None:
     assert street_key(case(line1).replace(" ", gap), None) == street_key(line1, None)  # type: ignore[operator]
 
@@ -120,7 +122,12 @@ def test_a_point_is_a_metre() -> None:
             "point:42.39180,-71.03280",
             False,
         ),
-        ({"address_id": "5", "parcel_id": "1"}, {"address_id": "5", "parcel_id": "2"}, "id:5", False),
+        (
+            {"address_id": "5", "parcel_id": "1"},
+            {"address_id": "5", "parcel_id": "2"},
+            "id:5",
+            False,
+        ),
     ],
 )
 def test_surer_facts_may_say_no(

@@ -65,6 +65,15 @@ class Told:
     asked: bool = False  # in hand, and asked to end
 
 
+def _offers(*statuses: OfferStatus) -> Any:
+    """Only while some offer is in one of these states: idle steps find nothing."""
+    return precondition(lambda self: any(told.status in statuses for told in self.told.values()))
+
+
+def _status(*statuses: NeedStatus) -> Any:
+    return precondition(lambda self: self.need.status in statuses)
+
+
 class NeedMachine(RuleBasedStateMachine):
     """`Told` is what partner knows; `work` is what referral knows."""
 
@@ -72,7 +81,9 @@ class NeedMachine(RuleBasedStateMachine):
 
     @initialize(
         category=st.sampled_from(DIRECTLY),
-        verdicts=st.lists(st.sampled_from(["fits", "fits", "fits", "unknown", "outside"]), max_size=5),
+        verdicts=st.lists(
+            st.sampled_from(["fits", "fits", "fits", "unknown", "outside"]), max_size=5
+        ),
         approval=st.booleans(),
     )
     def start(self, category: NeedCategory, verdicts: list[str], approval: bool) -> None:
@@ -141,12 +152,14 @@ class NeedMachine(RuleBasedStateMachine):
         found = [told for told in self.told.values() if told.status in statuses]
         return data.draw(st.sampled_from(found)) if found else None
 
+    @_offers(OfferStatus.REQUESTED)
     @rule(data=st.data())
     def accept(self, data: st.DataObject) -> None:
         told = self._some(data, OfferStatus.REQUESTED)
         if told is not None and not self._placed(told):
             self._answer(told, said.OfferAccepted, OfferStatus.ACCEPTED)
 
+    @precondition(lambda self: any(told.silent for told in self.told.values()))
     @rule(data=st.data())
     def accept_late(self, data: st.DataObject) -> None:
         silent = [t for t in self.told.values() if t.silent and t.status in OFFER_TERMINAL]
@@ -166,42 +179,49 @@ class NeedMachine(RuleBasedStateMachine):
             for other in self.told.values()
         )
 
+    @_offers(OfferStatus.REQUESTED)
     @rule(data=st.data(), reason=st.sampled_from(sorted(DECLINE_REASONS)))
     def decline(self, data: st.DataObject, reason: Reason) -> None:
         told = self._some(data, OfferStatus.REQUESTED)
         if told is not None:
             self._answer(told, said.OfferRejected, OfferStatus.REJECTED, reason=reason)
 
+    @_offers(OfferStatus.REQUESTED)
     @rule(data=st.data())
     def ask(self, data: st.DataObject) -> None:
         told = self._some(data, OfferStatus.REQUESTED)
         if told is not None:
             self._answer(told, said.OfferQuestionAsked, OfferStatus.REQUESTED)
 
+    @_offers(OfferStatus.ACCEPTED, OfferStatus.IN_PROGRESS)
     @rule(data=st.data(), reason=st.sampled_from(sorted(HOLD_REASONS)))
     def hold_offer(self, data: st.DataObject, reason: Reason) -> None:
         told = self._some(data, OfferStatus.ACCEPTED, OfferStatus.IN_PROGRESS)
         if told is not None:
             self._answer(told, said.OfferHeld, OfferStatus.ON_HOLD, reason=reason)
 
+    @_offers(OfferStatus.ON_HOLD)
     @rule(data=st.data())
     def resume_offer(self, data: st.DataObject) -> None:
         told = self._some(data, OfferStatus.ON_HOLD)
         if told is not None:
             self._answer(told, said.OfferResumed, OfferStatus.IN_PROGRESS)
 
+    @_offers(OfferStatus.ACCEPTED, OfferStatus.IN_PROGRESS, OfferStatus.ON_HOLD)
     @rule(data=st.data(), outcome=st.sampled_from(sorted(set(Outcome) - {Outcome.HANDED_OVER})))
     def complete(self, data: st.DataObject, outcome: Outcome) -> None:
         told = self._some(data, OfferStatus.ACCEPTED, OfferStatus.IN_PROGRESS, OfferStatus.ON_HOLD)
         if told is not None:
             self._answer(told, said.OfferCompleted, OfferStatus.COMPLETED, outcome=outcome)
 
+    @_offers(OfferStatus.ACCEPTED, OfferStatus.IN_PROGRESS)
     @rule(data=st.data(), reason=st.sampled_from(sorted(DECLINE_REASONS)))
     def fail(self, data: st.DataObject, reason: Reason) -> None:
         told = self._some(data, OfferStatus.ACCEPTED, OfferStatus.IN_PROGRESS)
         if told is not None:
             self._answer(told, said.OfferFailed, OfferStatus.FAILED, reason=reason)
 
+    @_offers(OfferStatus.ACCEPTED)
     @rule(data=st.data())
     def undo(self, data: st.DataObject) -> None:
         told = self._some(data, OfferStatus.ACCEPTED)
@@ -209,6 +229,7 @@ class NeedMachine(RuleBasedStateMachine):
             reason = Reason.ACCEPTED_IN_ERROR
             self._answer(told, said.OfferCancelled, OfferStatus.CANCELLED, reason=reason)
 
+    @precondition(lambda self: any(told.asked for told in self.told.values()))
     @rule(data=st.data())
     def confirm_end(self, data: st.DataObject) -> None:
         asked = [t for t in self.told.values() if t.asked and t.status not in OFFER_TERMINAL]
@@ -250,10 +271,12 @@ class NeedMachine(RuleBasedStateMachine):
     def hold(self, reason: Reason) -> None:
         self._command(Hold, need_id=self.need.id, reason=reason)
 
+    @_status(NeedStatus.ON_HOLD, NeedStatus.MATCHING, NeedStatus.IN_SERVICE)
     @rule()
     def resume(self) -> None:
         self._command(Resume, need_id=self.need.id)
 
+    @_status(NeedStatus.APPROVAL_PENDING, NeedStatus.MATCHING)
     @rule()
     def approve(self) -> None:
         self._command(Approve, need_id=self.need.id)
@@ -394,7 +417,7 @@ def _with_tools(tools: Any) -> None:
     NeedMachine.tools = tools
 
 
-NeedMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+NeedMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
 
 
 class TestNeed(NeedMachine.TestCase):

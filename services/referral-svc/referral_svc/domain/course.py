@@ -66,7 +66,7 @@ def _stands(offer: Offer, ended: Offer) -> bool:
     """
     if not offer.open or offer.asked in _ASKED_FOR_GOOD:
         return False
-    return ended.is_manager or not offer.is_manager
+    return ended.is_manager or not (offer.is_manager and offer.in_hand)
 
 
 def barred(
