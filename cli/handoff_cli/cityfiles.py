@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff_kit.yamlfile import FileRefused
-
 _OPTIONAL = frozenset({"areas.geojson"})
 """Without polygons a city knows an address's postcode alone."""
 
@@ -40,6 +38,8 @@ def _routing(folder: Path) -> Iterator[CityFault]:
 
 
 def _others(folder: Path, *, whole: bool) -> Iterator[CityFault]:
+    from handoff_kit.yamlfile import FileRefused
+
     for name, load in _readers().items():
         if not (folder / name).exists():
             if whole and name not in _OPTIONAL:

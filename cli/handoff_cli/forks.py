@@ -115,7 +115,7 @@ def _name_and_tie(name: str) -> None:
 def _redirect(log: Path) -> None:
     """Standard streams to the log; everything else that the parent had open is closed, so that no
     lock or socket of it outlives it here."""
-    for number in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+    for number in sorted(int(entry.name) for entry in Path("/proc/self/fd").iterdir()):
         if number > 2:
             with contextlib.suppress(OSError):
                 os.close(number)
@@ -126,4 +126,3 @@ def _redirect(log: Path) -> None:
     os.dup2(out, 2)
     os.close(nothing)
     os.close(out)
-

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff_kit.auth import create_signing_keys
-from handoff_kit.crypto import create_key_file
-
 APP_ROLE = "handoff_app"
 
 
@@ -63,8 +60,12 @@ class Home:
                 f"{self.folder} cannot be written ({error.strerror}); set HANDOFF_HOME"
             ) from error
         if not self.signing_keys.exists():
+            from handoff_kit.auth import create_signing_keys
+
             create_signing_keys(self.signing_keys)
         if not self.key_file.exists():
+            from handoff_kit.crypto import create_key_file
+
             create_key_file(self.key_file)
 
     def secret(self, name: str) -> str:

@@ -7,19 +7,24 @@ for the command line too.
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import asyncpg
 from handoff_kit.db import Connection
-from handoff_kit.tx import Tx, flush
 
 from handoff_cli.running import database
+
+if TYPE_CHECKING:
+    from handoff_kit.tx import Tx
 
 ACTOR = f"operator:{os.environ.get('SUDO_USER') or os.environ.get('USER') or 'local'}"[:80]
 
 
 @asynccontextmanager
-async def office(service: str) -> AsyncIterator[Tx]:
+async def office(service: str) -> AsyncIterator["Tx"]:
     """One transaction as *service*; commits unless the block raises. Raises: NotRunning."""
+    from handoff_kit.tx import Tx, flush
+
     async with database() as connection, connection.transaction():
         await take_role(connection, f"handoff_{service}_sets")
         now = await connection.fetchval("SELECT clock_timestamp()")

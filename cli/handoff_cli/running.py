@@ -16,6 +16,8 @@ from handoff_cli.console import NotRunning
 from handoff_cli.home import Home, HomeUnusable
 
 T = TypeVar("T")
+SERVICES = ("intake", "referral", "partner", "notify", "portal")
+"""As `handoff_kit.settings` has them (a test holds that), without loading it."""
 START = "start it with: make up"
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import asyncpg
 from handoff_kit.db import connect
-from handoff_kit.migrate import newest
-from handoff_kit.settings import SERVICES, CoreSettings, read
 
 
 def _migrations(service: str) -> Path:
@@ -18,9 +16,16 @@ def _migrations(service: str) -> Path:
     return Path(spec.origin).resolve().parents[1] / "migrations"
 
 
+def _newest(migrations: Path) -> str:
+    """The newest revision by file name; loads no Alembic."""
+    return max(p.name.split("_", 1)[0] for p in (migrations / "versions").glob("[0-9]*.py"))
+
+
 async def is_current(url: str) -> bool:
     """True when every service's schema is at its newest revision; loads no service."""
-    wanted = {service: newest(_migrations(service)) for service in SERVICES}
+    from handoff_kit.settings import SERVICES
+
+    wanted = {service: _newest(_migrations(service)) for service in SERVICES}
     question = " UNION ALL ".join(
         f"SELECT '{service}' AS service, version_num FROM {service}.alembic_version"
         for service in SERVICES
@@ -38,6 +43,7 @@ async def is_current(url: str) -> bool:
 async def migrate(url: str, app_role: str | None, environment: Mapping[str, str]) -> list[str]:
     """Bring every schema to its newest revision, make topics and the services' own client."""
     from handoff_kit.service import run_migrate
+    from handoff_kit.settings import CoreSettings, read
 
     from handoff_cli.services import all_services
 

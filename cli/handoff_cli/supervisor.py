@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +18,11 @@ from typing import IO
 import psutil
 from handoff_kit.db import connect
 from handoff_kit.embedded_postgres import EmbeddedPostgres
-from handoff_kit.migrate import ensure_app_role
 from handoff_kit.urls import with_user
 
+from handoff_cli.forks import Forked, fork
 from handoff_cli.home import APP_ROLE, Home, HomeUnusable, write_private
+from handoff_cli.processes import Preload, life_of
 
 Say = Callable[[str], None]
 STOP_SECONDS = 25.0
@@ -41,22 +41,13 @@ class Child:
     name: str
     environment: Mapping[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
     started: float = 0.0
     wait: float = _RESTART_FIRST
     restarts: int = 0
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "handoff_cli.processes", self.name],
-                env=dict(self.environment),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                # Ctrl-C reaches the supervisor alone, which ends us in order.
-                start_new_session=True,
-            )
+        self.process = fork(self.name, life_of(self.name), self.environment, self.log)
         self.started = time.monotonic()
 
     def revive(self) -> str | None:
@@ -67,27 +58,23 @@ class Child:
             self.wait = _RESTART_FIRST
         if time.monotonic() - self.started < self.wait:
             return None
-        code = self.process.returncode
+        code = self.process.returncode or 0
         self.wait = min(self.wait * 2, _RESTART_LAST)
         self.restarts += 1
         self.start()
         return f"killed by signal {-code}" if code < 0 else f"ended with {code}"
 
     def ask_to_stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        if self.process is not None:
+            self.process.send(signal.SIGTERM)
 
     def wait_until_gone(self, deadline: float) -> bool:
         """Whether it ended in order; after the deadline it is killed."""
-        if self.process is None:
+        if self.process is None or self.process.wait(max(0.1, deadline - time.monotonic())):
             return True
-        try:
-            self.process.wait(max(0.1, deadline - time.monotonic()))
-            return True
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return False
+        self.process.send(signal.SIGKILL)
+        self.process.wait(5)
+        return False
 
 
 @dataclass
@@ -152,8 +139,13 @@ class Supervisor:
     def _end_leftovers(self) -> None:
         """Children of a supervisor that was killed drain by themselves; wait for them."""
         with contextlib.suppress(FileNotFoundError, ValueError):
-            noted = json.loads(self.home.running.read_text()).get("children", {})
-            left = [p for pid in noted.values() if (p := _ours(int(pid))) is not None]
+            noted = json.loads(self.home.running.read_text())
+            since = noted.get("started", {})
+            left = [
+                process
+                for name, pid in noted.get("children", {}).items()
+                if (process := _same(int(pid), float(since.get(name, 0)))) is not None
+            ]
             for process in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.terminate()
@@ -174,17 +166,39 @@ class Supervisor:
                 ) from None
 
     def _start(self) -> None:
-        app_url = self._start_database()
+        loading = Preload()
+        try:
+            app_url = self._start_database()
+        finally:
+            loading.wait()
         environment = self._environment(app_url)
         self._migrate(app_url, environment)
         for name in ("doorway", "worker"):
-            child = Child(name, environment, self.home.logs / f"{name}.log")
-            child.start()
-            self._children.append(child)
+            one = Child(name, environment, self.home.logs / f"{name}.log")
+            one.start()
+            self._children.append(one)
         self._note_running(environment)
         self._wait_ready(int(environment["HANDOFF_WORKER_PORT"]))
         if self.after_start is not None and not self._stopping:
             self.after_start(self)
+
+    def aside(self, name: str, work: Callable[[], None]) -> None:
+        """Run *work* in a fork, so that what it loads and keeps does not stay here.
+
+        Raises: UpFailed with the end of its log.
+        """
+
+        def run() -> int:
+            work()
+            return 0
+
+        log = self.home.logs / f"{name}.log"
+        process = fork(name, run, dict(os.environ) | {"HANDOFF_HOME": str(self.home.folder)}, log)
+        while not process.wait(0.5):
+            if self._stopping:
+                process.send(signal.SIGTERM)
+        if process.returncode and not self._stopping:
+            raise UpFailed(f"{name} failed; {log} ends with:\n{_tail(log)}")
 
     def _start_database(self) -> str:
         """Start or reach the database; returns the services' address of it."""
@@ -207,8 +221,15 @@ class Supervisor:
         if asyncio.run(is_current(self._admin)) and asyncio.run(_can_log_in(app_url)):
             return
         self.say("preparing the database …")
-        asyncio.run(ensure_app_role(self._admin, APP_ROLE, self.home.secret("app_password")))
-        asyncio.run(migrate(self._admin, APP_ROLE, environment))
+        password = self.home.secret("app_password")
+
+        def prepare() -> None:
+            from handoff_kit.migrate import ensure_app_role
+
+            asyncio.run(ensure_app_role(self._admin, APP_ROLE, password))
+            asyncio.run(migrate(self._admin, APP_ROLE, environment))
+
+        self.aside("migrate", prepare)
 
     def _environment(self, app_url: str) -> dict[str, str]:
         port = _free_port()
@@ -224,8 +245,6 @@ class Supervisor:
             HANDOFF_SIGNING_KEYS_FILE=str(self.home.signing_keys),
             HANDOFF_SERVICE_CLIENT_ID="handoff-services",
             HANDOFF_SERVICE_CLIENT_SECRET=self.home.secret("service_client_secret"),
-            HANDOFF_SUPERVISOR_PID=str(os.getpid()),
-            PYTHONUNBUFFERED="1",
         )
         given.setdefault("HANDOFF_PUBLIC_URL", self.address)
         # Calls between services stay on this machine, whatever the public address is.
@@ -243,6 +262,9 @@ class Supervisor:
                     "city": self.city,
                     "worker_port": int(environment["HANDOFF_WORKER_PORT"]),
                     "children": {c.name: c.process.pid for c in self._children if c.process},
+                    "started": {
+                        c.name: _created(c.process.pid) for c in self._children if c.process
+                    },
                 }
             ),
         )
@@ -289,13 +311,21 @@ class Supervisor:
             self._lock.close()
 
 
-def _ours(pid: int) -> psutil.Process | None:
-    """The process, if it is a child of the all-in-one and not a stranger with its old pid."""
+def _same(pid: int, created: float) -> psutil.Process | None:
+    """The process, if it is the one that was noted and not a stranger with its old pid."""
     try:
         process = psutil.Process(pid)
-        return process if "handoff_cli.processes" in process.cmdline() else None
+        return process if abs(process.create_time() - created) < 0.1 else None
     except psutil.Error:
         return None
+
+
+def _created(pid: int) -> float:
+    """When a process began, as the kernel has it; 0 when it is gone already."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
 
 
 def _free_port() -> int:

@@ -273,7 +273,12 @@ def _bring_demo_city(home: Any, address: str, admin_url: str) -> None:
     before = os.environ.get("HANDOFF_HOME")
     os.environ["HANDOFF_HOME"] = str(home.folder)
     try:
-        running = SimpleNamespace(home=home, address=address, administrative_url=admin_url)
+        running = SimpleNamespace(
+            home=home,
+            address=address,
+            administrative_url=admin_url,
+            aside=lambda _name, work: work(),
+        )
         bring(running, lambda _line: None)
     finally:
         os.environ.pop("HANDOFF_HOME")

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from handoff_kit.settings import SERVICES
 
 from handoff_cli import running
 from handoff_cli.console import CommandFailed, command, print_facts, print_json, print_table
 from handoff_cli.office import ACTOR, office
+from handoff_cli.running import SERVICES
 
 app = typer.Typer(help="Events that could not be taken: look, try again, drop.")
 _OPEN = "state NOT IN ('done', 'dropped')"

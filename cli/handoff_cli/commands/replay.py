@@ -1,8 +1,8 @@
 """``handoff replay``: have a consumer group read again from an earlier place.
 
 The group's offsets are moved back in the database, which is their truth. Its worker notices at its
-next set (`Fenced`) or within a second of idling, and starts from there. What was applied already
-has no second effect: the gate and the inbox drop duplicates.
+next set (`Fenced`) or within five seconds of idling, and starts from there. What was applied
+already has no second effect: the gate and the inbox drop duplicates.
 """
 
 import asyncio
@@ -12,12 +12,11 @@ from typing import Annotated, Any
 
 import typer
 from handoff_kit.db import Connection
-from handoff_kit.settings import SERVICES
 
 from handoff_cli import running
 from handoff_cli.console import CommandFailed, command, print_json, print_table
 from handoff_cli.office import ACTOR, office
-from handoff_cli.running import agency
+from handoff_cli.running import SERVICES, agency
 
 
 @command

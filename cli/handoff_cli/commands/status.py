@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 from handoff_kit.db import Connection
-from handoff_kit.settings import SERVICES
 
 from handoff_cli import running
 from handoff_cli.console import command, print_json, print_table
+from handoff_cli.running import SERVICES
 
 # Embedded: what the log holds beyond a group's offset, and since when the first of it waits.
 _BEHIND = """

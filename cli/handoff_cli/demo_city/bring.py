@@ -32,6 +32,7 @@ class Running(Protocol):
     def address(self) -> str: ...
     @property
     def administrative_url(self) -> str: ...
+    def aside(self, name: str, work: Callable[[], None]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def bring(supervisor: Running, say: Say) -> None:
     known = marker.read_text().strip() if marker.exists() else ""
     if known != digest or not asyncio.run(_is_there(supervisor.administrative_url)):
         say("bringing the demo city ...")
-        asyncio.run(_bring(supervisor, folder))
+        supervisor.aside("demo", lambda: asyncio.run(_bring(supervisor, folder)))
         write_private(marker, digest + "\n")
     _tell(supervisor.address, kept_sign_ins(home), say)
 

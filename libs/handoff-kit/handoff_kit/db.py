@@ -142,9 +142,16 @@ class Database:
             await pool.release(connection, timeout=5)
 
     @asynccontextmanager
-    async def sets(self) -> AsyncIterator[Connection]:
-        """A transaction that may hold several agencies. Commits unless the block raises."""
-        async with self._acquire(self.sets_role) as connection, connection.transaction():
+    async def sets(self, *, snapshot: bool = False) -> AsyncIterator[Connection]:
+        """A transaction that may hold several agencies. Commits unless the block raises.
+
+        With *snapshot* every statement sees the moment of the first one.
+        """
+        isolation = "repeatable_read" if snapshot else "read_committed"
+        async with (
+            self._acquire(self.sets_role) as connection,
+            connection.transaction(isolation=isolation),
+        ):
             yield connection
 
     @asynccontextmanager

@@ -44,6 +44,7 @@ class GroupRunner:
         self._outbox = f"outbox:{db.service}"
         self.consumer = Consumer(db, group, shard=lane)
         self.readers_made = 0
+        self._level: dict[str, float] = {}  # When each topic was last read to its end.
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until *stop*; the set in hand is finished first."""
@@ -91,6 +92,9 @@ class GroupRunner:
                     self._committed()
             if now - measured > _MEASURE_SECONDS:
                 measured = now
+                if await self.consumer.moved():
+                    await reader.rewind()
+                    continue
                 behind = await self._measure(reader)
                 if behind and now - progressed > self._stall:
                     raise Transient(f"behind by {behind} and not moving")
@@ -113,7 +117,11 @@ class GroupRunner:
         topics: dict[str, int] = {}
         for (topic, _), behind in lag.items():
             topics[topic] = topics.get(topic, 0) + behind
-        metrics = process_metrics()
+        metrics, group, now = process_metrics(), self._group.name, time.monotonic()
         for topic, behind in topics.items():
-            metrics.set("handoff_consumer_lag", behind, group=self._group.name, topic=topic)
+            if not behind:
+                self._level[topic] = now
+            oldest = now - self._level.setdefault(topic, now)
+            metrics.set("handoff_consumer_lag", behind, group=group, topic=topic)
+            metrics.set("handoff_consumer_oldest_seconds", oldest, group=group, topic=topic)
         return sum(topics.values())

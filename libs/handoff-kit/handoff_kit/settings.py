@@ -95,7 +95,7 @@ def read(kind: type[S], environment: Mapping[str, str] | None = None) -> S:
     given = {
         name: source[variable]
         for name in kind.model_fields
-        if (variable := f"HANDOFF_{name.upper()}") in source
+        if source.get(variable := f"HANDOFF_{name.upper()}")  # Empty is as good as absent.
     }
     try:
         return kind.model_validate(given)

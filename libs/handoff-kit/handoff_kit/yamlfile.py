@@ -84,7 +84,11 @@ class Document:
         return self.lines.get(loc, 1)
 
 
-class _Loader(yaml.SafeLoader):
+# Written in C where PyYAML was built so: five times as quick, with the same marks.
+_Base: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+class _Loader(_Base):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 

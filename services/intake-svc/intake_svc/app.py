@@ -8,11 +8,12 @@ from handoff_kit.settings import SettingsRefused, read
 from intake_svc.api import Parts, routers
 from intake_svc.consumers import groups
 from intake_svc.handlers.city import Office, load_office
-from intake_svc.handlers.consents import ConsentDesk, Expiry
+from intake_svc.handlers.consents import ConsentDesk
 from intake_svc.handlers.disclosures import DisclosureDesk
 from intake_svc.handlers.inspections import InspectionDesk
 from intake_svc.handlers.notes import NoteDesk
 from intake_svc.handlers.referrals import ReferralDesk
+from intake_svc.handlers.withdrawals import Expiry, WithdrawalDesk
 from intake_svc.settings import IntakeSettings
 
 
@@ -30,14 +31,13 @@ async def build(context: Context) -> Built:
 
 def wire(context: Context, office: Office, settings: IntakeSettings) -> Built:
     """`build` with the city and the settings given."""
-    consents = ConsentDesk(office)
     parts = Parts(
         db=context.db,
         office=office,
         inspections=context.doorway(InspectionDesk(office).apply, writers=settings.intake_writers),
         referrals=context.doorway(ReferralDesk(office).apply, writers=settings.intake_writers),
-        grants=context.doorway(consents.grant, writers=1),
-        withdrawals=context.doorway(consents.withdraw, writers=1),
+        grants=context.doorway(ConsentDesk(office).apply, writers=1),
+        withdrawals=context.doorway(WithdrawalDesk().apply, writers=1),
         readings=context.doorway(DisclosureDesk(office).apply),
         notes=context.doorway(NoteDesk(office).apply),
     )

@@ -157,7 +157,15 @@ class NeedMachine(RuleBasedStateMachine):
     def accept(self, data: st.DataObject) -> None:
         told = self._some(data, OfferStatus.REQUESTED)
         if told is not None and not self._placed(told):
-            self._answer(told, said.OfferAccepted, OfferStatus.ACCEPTED)
+            self._accept(told)
+
+    def _accept(self, told: Told, **more: Any) -> None:
+        """Accept it; where that stands, nobody else at its level is left waiting."""
+        self._answer(told, said.OfferAccepted, OfferStatus.ACCEPTED, **more)
+        manager = told.made.target_kind is TargetKind.CASE_MANAGER
+        if not told.asked and told.status is OfferStatus.ACCEPTED:
+            offers = self.bundle.offers.values()
+            assert not [o for o in offers if o.waits and o.is_manager == manager]
 
     @precondition(lambda self: any(told.silent for told in self.told.values()))
     @rule(data=st.data())
@@ -167,7 +175,7 @@ class NeedMachine(RuleBasedStateMachine):
             told = data.draw(st.sampled_from(silent))
             if not self._placed(told):
                 told.silent = False
-                self._answer(told, said.OfferAccepted, OfferStatus.ACCEPTED, revived=True)
+                self._accept(told, revived=True)
 
     def _placed(self, told: Told) -> bool:
         """Partner refuses a second accept of a need at the same level (409 already-placed)."""

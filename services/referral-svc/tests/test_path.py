@@ -32,9 +32,7 @@ async def test_food_goes_to_a_partner_at_once(town, tools) -> None:
 
 
 async def test_pantries_take_turns(town, tools) -> None:
-    asked = []
-    for _ in range(6):
-        asked.append(tools.only(OfferMade, await town.asks(tools.need())).organization_id)
+    asked = [tools.only(OfferMade, await town.asks(tools.need())).organization_id for _ in range(6)]
     pantries = {tools.organization_id(slug) for slug in tools.pantries}
     assert set(asked[:3]) == set(asked[3:]) == pantries
     assert asked[:3] == asked[3:]

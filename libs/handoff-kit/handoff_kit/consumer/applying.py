@@ -77,6 +77,22 @@ class Consumer:
         self.committed = {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
         return self.committed
 
+    async def moved(self) -> bool:
+        """Whether somebody moved our offsets (an operator's replay): read them again then."""
+        async with self._db.sets() as connection:
+            return bool(
+                await connection.fetchval(
+                    f"SELECT EXISTS (SELECT FROM {self._schema}.consumer_offset o"
+                    "  JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS v(t, p, place)"
+                    "  ON o.topic = v.t AND o.partition = v.p"
+                    "  WHERE o.group_name = $1 AND o.next_offset <> v.place)",
+                    self._group.name,
+                    [t for t, _ in self.committed],
+                    [p for _, p in self.committed],
+                    list(self.committed.values()),
+                )
+            )
+
     async def process(self, records: Sequence[Record]) -> None:
         """Take *records* (each partition's in order, following on ``committed``).
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from event_schemas.registry import TOPICS
 
-from handoff_kit import migrate as migrations_
 from handoff_kit.bus.ports import Log
 from handoff_kit.bus.postgres import create_schema, create_topics
 from handoff_kit.db import connect
@@ -28,6 +27,8 @@ async def run_migrate(
     log_: Log | None = None,
 ) -> list[str]:
     """Bring every schema to its newest revision and make the topics; names what was changed."""
+    from handoff_kit import migrate as migrations_  # Loads Alembic, which nothing else needs.
+
     changed = []
     for service in services:
         if not await migrations_.is_current(admin_url, service.name, service.migrations):

@@ -35,6 +35,7 @@ class Periodic:
     name: str
     every: float
     run: Callable[[Tx], Awaitable[int]]
+    snapshot: bool = False  # See one moment throughout (repeatable read).
 
 
 @dataclass(frozen=True)

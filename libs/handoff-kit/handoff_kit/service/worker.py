@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from handoff_kit.audit import shards, verify_chain
 from handoff_kit.bus.ports import Log
 from handoff_kit.bus.postgres import PostgresLog
 from handoff_kit.db import AWAY
@@ -130,7 +131,19 @@ def _housekeeping(service: str) -> list[Periodic]:
             metrics.set("handoff_parked", now.get((group, reason), 0), group=group, reason=reason)
         return 0
 
+    async def verify(tx: Tx) -> int:
+        """A chain that does not hold is an alarm, whoever looks at it next."""
+        whole = True
+        for shard in await shards(tx.conn, service):
+            bad = (await verify_chain(tx.conn, service, shard))["bad"]
+            if bad is not None:
+                log.critical("audit of %s/%d: row %d %s", service, shard, *bad.values())
+                whole = False
+        process_metrics().set("handoff_audit_verified", int(whole), service=service)
+        return 0
+
     return [
+        Periodic(f"{service}-audit", 3600, verify, snapshot=True),
         Periodic(f"{service}-answers", 3600, answers),
         Periodic(f"{service}-measure", 10, measure),
     ]
@@ -141,7 +154,7 @@ async def _run_periodic(context: Context, periodic: Periodic, stop: asyncio.Even
     while not stop.is_set():
         did = 0
         try:
-            async with context.db.sets() as connection:
+            async with context.db.sets(snapshot=periodic.snapshot) as connection:
                 if await connection.fetchval(
                     "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))", periodic.name
                 ):

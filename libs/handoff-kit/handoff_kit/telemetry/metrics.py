@@ -58,7 +58,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "gauge",
         "seconds",
         ("group", "topic"),
-        "Age of the oldest event that the group has not processed; 0 when there is none",
+        "Seconds since the group was last at the end of the topic; 0 when it is there now",
     ),
     MetricSpec(
         "handoff_consumer_skipped_total",

@@ -17,19 +17,11 @@ from starlette.responses import Response
 from intake_svc.api.parts import Parts, actor_of, documented, idempotency, respond
 from intake_svc.api.referrals import with_receipt
 from intake_svc.domain.rows import Consent, Disclosure
-from intake_svc.handlers.consents import (
-    Actor,
-    GrantConsent,
-    Withdraw,
-    disclosures_of,
-    may_see,
-    shown,
-    shown_disclosure,
-    unreadable,
-    withdrawal,
-)
+from intake_svc.handlers.consents import GrantConsent, unreadable
 from intake_svc.handlers.grants import receipt_hash
 from intake_svc.handlers.requests import ConsentIn, ConsentTerms, ReceiptConsentIn
+from intake_svc.handlers.showing import Actor, may_see, shown, shown_disclosure, withdrawal
+from intake_svc.handlers.withdrawals import Withdraw, disclosures_of
 from intake_svc.tables import ConsentRow, DisclosureRow, queries
 
 Writer = Annotated[Principal, requires("consents:write")]

@@ -27,7 +27,7 @@ from intake_svc.api.parts import (
 )
 from intake_svc.consumers import INBOUND
 from intake_svc.domain.rows import Inspection, Property
-from intake_svc.handlers.inspections import Report
+from intake_svc.handlers.findings import Report
 from intake_svc.handlers.places import shown as shown_place
 from intake_svc.handlers.requests import InspectionBatch
 from intake_svc.tables import InspectionRow, PropertyRow

@@ -17,11 +17,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.consents import Actor, GrantConsent, Withdraw
+from intake_svc.handlers.consents import GrantConsent
 from intake_svc.handlers.disclosures import Reading
 from intake_svc.handlers.inspections import Command
+from intake_svc.handlers.needs import Refer
 from intake_svc.handlers.notes import SealNote
-from intake_svc.handlers.referrals import Refer
+from intake_svc.handlers.showing import Actor
+from intake_svc.handlers.withdrawals import Withdraw
 
 
 @dataclass(frozen=True, slots=True)

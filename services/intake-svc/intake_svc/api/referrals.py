@@ -22,7 +22,8 @@ from intake_svc.api.parts import (
     role_of,
 )
 from intake_svc.handlers.grants import receipt_of
-from intake_svc.handlers.referrals import Refer, check
+from intake_svc.handlers.needs import Refer
+from intake_svc.handlers.referrals import check
 from intake_svc.handlers.requests import ReferralIn
 
 

@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from event_schemas.codes import PROPERTY_ONLY
-from event_schemas.consents import ConsentExpired, ConsentWithdrawn
 from handoff_kit import sets
 from handoff_kit.crypto import open_json, unwrap_owner_key
 from handoff_kit.doorway import Answer
@@ -23,13 +20,12 @@ from handoff_kit.tx import Tx
 
 from intake_svc.domain.consents import ALLOWED, Fault, State, slot_of
 from intake_svc.domain.referrals import given_fields
-from intake_svc.domain.rows import CaseLink, Consent, Disclosure, Resident
+from intake_svc.domain.rows import CaseLink, Consent, Resident
 from intake_svc.handlers.city import Office
 from intake_svc.handlers.grants import (
     Grant,
     Recipients,
     faults_of_grant,
-    moment,
     receipt_hash,
     receipt_of,
     refuse,
@@ -37,18 +33,10 @@ from intake_svc.handlers.grants import (
 )
 from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.requests import ConsentTerms
+from intake_svc.handlers.showing import Actor, may_see, shown
 from intake_svc.tables import ConsentRow, queries
 
 _ENDED = ("status", "version", "ended_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts on a consent: a case manager of an organization, or the resident by its receipt."""
-
-    subject: str
-    organization_id: UUID | None = None
-    receipt: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +51,6 @@ class GrantConsent:
     if_match: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """By id (a case manager, told by the resident) or by receipt: all that was granted with it."""
-
-    agency: str
-    actor: Actor
-    consent_id: UUID | None = None
-    if_match: str | None = None
-
-
-def may_see(case: CaseLink | None, consents: Sequence[Consent], actor: Actor) -> bool:
-    """A case manager sees consents that name its organization, or of cases that it has in hand.
-
-    Of a restricted case, only the person assigned to it, once somebody is.
-    """
-    if case is None or case.resident_id is None or actor.organization_id is None:
-        return False
-    if case.restricted and case.assignee not in (None, actor.subject):
-        return False
-    mine = str(actor.organization_id)
-    return case.assigned_organization_id == actor.organization_id or any(
-        mine in consent.recipients for consent in consents
-    )
-
-
 @dataclass(slots=True)
 class _Known:
     """What a set of grants works on."""
@@ -100,12 +63,12 @@ class _Known:
 
 
 class ConsentDesk:
-    """Takes sets of grants, and sets of withdrawals, from their doorways."""
+    """Takes sets of grants from the doorway."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
 
-    async def grant(self, tx: Tx, commands: Sequence[GrantConsent]) -> list[Answer | HandoffError]:
+    async def apply(self, tx: Tx, commands: Sequence[GrantConsent]) -> list[Answer | HandoffError]:
         """201 with a new consent; 200 where one was renewed or replaced by a written one."""
         known = await self._load(tx, commands)
         results: list[Answer | HandoffError] = []
@@ -241,74 +204,6 @@ class ConsentDesk:
             raise NotVisible
         return None, case
 
-    async def withdraw(self, tx: Tx, commands: Sequence[Withdraw]) -> list[Answer | HandoffError]:
-        """200 with what was withdrawn and every disclosure made under it. Twice is once.
-
-        Looks forward: nothing that reads the consent after this commit finds it active.
-        """
-        rows = await self._withdrawable(tx, commands)
-        now: datetime = await tx.conn.fetchval("SELECT clock_timestamp()")
-        ended: dict[UUID, Consent] = {}
-        chosen: list[list[Consent] | HandoffError] = []
-        for command in commands:
-            mine = await self._mine(tx, command, rows)
-            if isinstance(mine, HandoffError):
-                chosen.append(mine)
-                continue
-            for row in mine:
-                if "withdraw" in ALLOWED[State(row.status)]:
-                    row.status, row.version, row.ended_at = State.WITHDRAWN, row.version + 1, now
-                    ended[row.id] = row
-                    _say_withdrawn(tx, row, command.actor.subject)
-            chosen.append(mine)
-        await sets.update(
-            tx.conn, ConsentRow, [ended[id_] for id_ in sorted(ended)], columns=_ENDED
-        )
-        told = await disclosures_of(
-            tx.conn, {(r.agency_id, r.id) for c in chosen if isinstance(c, list) for r in c}
-        )
-        return [
-            c if isinstance(c, HandoffError) else Answer(200, withdrawal(c, told)) for c in chosen
-        ]
-
-    async def _withdrawable(
-        self, tx: Tx, commands: Sequence[Withdraw]
-    ) -> dict[tuple[str, UUID] | bytes, list[Consent]]:
-        """Locked consents by (agency, id) and by receipt; one object for each."""
-        found: dict[tuple[str, UUID], Consent] = {}
-        ids = {(c.agency, c.consent_id) for c in commands if c.consent_id is not None}
-        found |= await queries.consents_locked(tx.conn, sorted(ids))
-        receipts = [c.actor.receipt for c in commands if c.actor.receipt is not None]
-        if receipts:
-            for row in await queries.consents_of_receipts(tx.conn, receipts):
-                found.setdefault((row.agency_id, row.id), row)
-        by: dict[tuple[str, UUID] | bytes, list[Consent]] = {k: [r] for k, r in found.items()}
-        for row in found.values():
-            by.setdefault(row.receipt_hash, []).append(row)
-        return by
-
-    async def _mine(
-        self, tx: Tx, command: Withdraw, rows: dict[tuple[str, UUID] | bytes, list[Consent]]
-    ) -> list[Consent] | HandoffError:
-        if command.actor.receipt is not None:
-            return rows.get(command.actor.receipt) or NotVisible()
-        assert command.consent_id is not None
-        mine = rows.get((command.agency, command.consent_id))
-        if not mine:
-            return NotVisible()
-        owned = (command.agency, mine[0].case_id)
-        case = (await queries.cases_by_id(tx.conn, [owned])).get(owned)
-        if not may_see(case, await queries.consents_of_cases(tx.conn, [owned]), command.actor):
-            return NotVisible()
-        if command.if_match is not None:
-            try:
-                check_if_match(command.if_match, mine[0].version)
-            except HandoffError as error:
-                return error
-        if mine[0].status == State.ENTERED_IN_ERROR:
-            return IllegalTransition(allowed=())
-        return mine
-
 
 def _faults_of_slot(terms: ConsentTerms, slot: str) -> list[Fault]:
     """A consent covers the needs of one case: all usual kinds, or its one restricted kind."""
@@ -322,131 +217,8 @@ def _faults_of_slot(terms: ConsentTerms, slot: str) -> list[Fault]:
     return faults
 
 
-def _say_withdrawn(tx: Tx, row: Consent, actor: str) -> None:
-    tx.emit(
-        ConsentWithdrawn(
-            consent_id=row.id,
-            case_id=row.case_id,
-            restricted=row.restricted,
-            at=moment(tx.now, restricted=row.restricted),
-        ),
-        agency=row.agency_id,
-    )
-    tx.audit(row.agency_id, "consent.withdrawn", actor=actor, subject=row.id, facts={})
-
-
-class Expiry:
-    """Ends consents by the database's clock."""
-
-    def __init__(self, batch: int = 500) -> None:
-        self._batch = batch
-
-    async def run(self, tx: Tx) -> int:
-        """End what has run out; how many were."""
-        records = await sets.fetch(
-            tx.conn,
-            ConsentRow,
-            "t WHERE t.status = 'active' AND t.expires_at <= clock_timestamp()"
-            " ORDER BY t.agency_id, t.id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED",
-            self._batch,
-        )
-        rows = [Consent(*record.values()) for record in records]
-        for row in rows:
-            row.status, row.version, row.ended_at = State.EXPIRED, row.version + 1, tx.now
-            tx.emit(
-                ConsentExpired(
-                    consent_id=row.id,
-                    case_id=row.case_id,
-                    restricted=row.restricted,
-                    at=moment(tx.now, restricted=row.restricted),
-                ),
-                agency=row.agency_id,
-            )
-            tx.audit(row.agency_id, "consent.expired", actor="clock", subject=row.id, facts={})
-        await sets.update(tx.conn, ConsentRow, rows, columns=_ENDED)
-        return len(rows)
-
-
-async def disclosures_of(
-    conn: Any, consents: "set[tuple[str, UUID]]"
-) -> dict[UUID, list[Disclosure]]:
-    """What left under these consents, oldest first."""
-    if not consents:
-        return {}
-    columns = ", ".join(f'd."{c}"' for c in Disclosure.__slots__)
-    records = await conn.fetch(
-        f"SELECT {columns} FROM intake.disclosure d WHERE (d.agency_id, d.consent_id)"
-        " IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY d.at, d.id",
-        [agency for agency, _ in consents],
-        [id_ for _, id_ in consents],
-    )
-    found: dict[UUID, list[Disclosure]] = {}
-    for record in records:
-        row = Disclosure(*record.values())
-        found.setdefault(row.consent_id, []).append(row)
-    return found
-
-
-def shown(row: Consent) -> dict[str, Any]:
-    """A consent as its readers see it: what it lets out, never who gave it."""
-    return {
-        "consent_id": str(row.id),
-        "case_id": str(row.case_id),
-        "status": str(row.status),
-        "version": row.version,
-        "method": row.terms["method"],
-        "language": row.terms["language"],
-        "notice_version": row.terms["notice_version"],
-        "recipients": row.recipients,
-        "covers": row.categories,
-        "purposes": row.purposes,
-        "fields": row.fields,
-        "feedback": row.feedback,
-        "granted_at": row.granted_at.isoformat(),
-        "expires_at": row.expires_at.isoformat(),
-        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
-    }
-
-
-def shown_disclosure(row: Disclosure) -> dict[str, Any]:
-    return {
-        "disclosure_id": str(row.id),
-        "consent_id": str(row.consent_id),
-        "at": row.at.isoformat() if row.at else None,
-        "organization_id": str(row.organization_id),
-        "offer_id": str(row.offer_id) if row.offer_id else None,
-        "category": row.category,
-        "purpose": row.purpose,
-        "fields": row.fields,
-        "route": row.route,
-    }
-
-
-def withdrawal(rows: Sequence[Consent], told: dict[UUID, list[Disclosure]]) -> dict[str, Any]:
-    """The answer of a withdrawal and of a receipt: consents, and what left under them."""
-    return {
-        "consents": [shown(row) for row in rows],
-        "disclosures": [shown_disclosure(d) for row in rows for d in told.get(row.id, ())],
-    }
-
-
 def unreadable(field: str) -> Invalid:
     """For a body that names neither or both of case and consent."""
     return Invalid(
         errors=[FieldError(field, "one-of", "Name a case_id or a consent_id, one of the two.")]
     )
-
-
-__all__ = [
-    "Actor",
-    "ConsentDesk",
-    "Expiry",
-    "GrantConsent",
-    "Withdraw",
-    "disclosures_of",
-    "may_see",
-    "shown",
-    "shown_disclosure",
-    "unreadable",
-    "withdrawal",
-]

@@ -1,39 +1,35 @@
 """Inspections: the one handler for a request, a batch and the department's own topic."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from event_schemas.codes import EncounterKind, Role
-from event_schemas.inbound import FindingReport, InspectionReported
 from event_schemas.inspections import (
-    Finding,
     InspectionClosed,
     InspectionCorrected,
     InspectionRecorded,
 )
-from event_schemas.referrals import NeedRequested
 from handoff_kit import sets
-from handoff_kit.codepack import Assessment, assess
 from handoff_kit.codepack import Finding as Coded
+from handoff_kit.codepack import assess
 from handoff_kit.crypto import seal_json
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import HandoffError
-from handoff_kit.tx import Cause, Tx
+from handoff_kit.tx import Tx
 
 from intake_svc.domain.inspections import (
     Assessed,
     Change,
-    PropertyNeed,
     as_code,
     change,
-    property_needs,
 )
-from intake_svc.domain.rows import GENERAL, CaseLink, Inspection, Need, Property
+from intake_svc.domain.rows import Inspection
 from intake_svc.handlers.city import Office
+from intake_svc.handlers.findings import Member, Report
 from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.places import Places, Told, event_codes
+from intake_svc.handlers.property_needs import NeedsDesk
 from intake_svc.tables import (
     CaseLinkRow,
     InspectionRow,
@@ -59,39 +55,12 @@ _CHANGED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """One inspection as a department told it. ``subject``: the person or client that did."""
-
-    agency: str
-    subject: str
-    organization_id: UUID | None
-    data: InspectionReported
-    cause: Cause | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a report; ``body`` is the answer of the API."""
 
     change: Change
     inspection_id: UUID
     body: dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Member:
-    """A report on its way through the set."""
-
-    report: Report
-    told: Told
-    hash: bytes
-    place: Property | None = None
-    known: Inspection | None = None
-    change: Change = Change.NEW
-    row: Inspection | None = None
-    findings: list[Finding] = field(default_factory=list)
-    wanted: list[PropertyNeed] = field(default_factory=list)
-    assessed: list[Assessed] = field(default_factory=list)
 
 
 class Reports:
@@ -108,7 +77,7 @@ class Reports:
         """
         office = self._office
         members = [
-            _Member(
+            Member(
                 report,
                 Told(report.agency, report.data.property),
                 office.index(
@@ -131,14 +100,14 @@ class Reports:
             self._take(tx, member, latest.get(source), places)
             assert member.row is not None
             latest[source] = member.row
-        desk = await _Desk.open(tx, members, places)
+        desk = await NeedsDesk.open(tx, members, places)
         for member in members:
             if member.change is not Change.UNCHANGED:
                 desk.open_needs(member)
         await self._save(tx, members, places, desk)
         return [_outcome(member) for member in members]
 
-    def _take(self, tx: Tx, member: _Member, known: Inspection | None, places: Places) -> None:
+    def _take(self, tx: Tx, member: Member, known: Inspection | None, places: Places) -> None:
         """Decide what the report changes and make the row that shall be."""
         report, data = member.report, member.report.data
         member.known = known
@@ -177,7 +146,7 @@ class Reports:
         )
 
     def _findings(
-        self, member: _Member, known: Inspection | None, texts: dict[str, str]
+        self, member: Member, known: Inspection | None, texts: dict[str, str]
     ) -> tuple[list[dict[str, Any]], list[str]]:
         """Findings as stored, and the needs they suggest. An id stays through corrections."""
         data = member.report.data
@@ -200,8 +169,8 @@ class Reports:
             )
             same = ids.get((finding.scheme, finding.code))
             finding_id = same.pop(0) if same else str(new_id())
-            stored.append(_stored(finding_id, finding, word))
-            member.findings.append(_said(finding_id, finding, word))
+            stored.append(as_stored(finding_id, finding, word))
+            member.findings.append(as_said(finding_id, finding, word))
             if finding.text:
                 texts[finding_id] = finding.text
             if finding.status != "closed" and data.status != "closed":
@@ -212,7 +181,7 @@ class Reports:
         return stored, [str(need) for need in suggests]
 
     async def _save(
-        self, tx: Tx, members: Sequence[_Member], places: Places, desk: "_Desk"
+        self, tx: Tx, members: Sequence[Member], places: Places, desk: NeedsDesk
     ) -> None:
         new: dict[UUID, Inspection] = {}
         changed: dict[UUID, Inspection] = {}
@@ -240,160 +209,7 @@ class Reports:
         await sets.update(tx.conn, InspectionRow, rows, columns=_CHANGED)
 
 
-class _Desk:
-    """Opens needs of properties for the findings of a set, each kind once."""
-
-    def __init__(self, tx: Tx) -> None:
-        self._tx = tx
-        self._cases: dict[UUID, CaseLink] = {}
-        self._open: dict[UUID, set[str]] = {}
-        self._asked: dict[UUID, set[str]] = {}
-        self.new_cases: list[CaseLink] = []
-        self.new_needs: list[Need] = []
-
-    @classmethod
-    async def open(cls, tx: Tx, members: Sequence[_Member], places: Places) -> "_Desk":
-        """Read the cases and needs of the properties whose findings may ask for something."""
-        desk = cls(tx)
-        asking = [
-            (member.row, member.place)
-            for member in members
-            if member.row is not None
-            and member.place is not None
-            and member.place.id not in places.new
-            and property_needs(member.assessed, ())
-        ]
-        if asking:
-            needs = await queries.needs_of_properties(
-                tx.conn,
-                [(row.agency_id, place.id, row.id) for row, place in asking],
-            )
-            for need in needs:
-                desk._note(need)
-            subjects = dict.fromkeys((place.agency_id, place.id) for _, place in asking)
-            for case in await queries.current_cases(tx.conn, list(subjects)):
-                desk._cases[case.subject_id] = case
-        return desk
-
-    def _note(self, need: Need) -> None:
-        if need.status == queries.OPEN and need.property_id is not None:
-            self._open.setdefault(need.property_id, set()).add(need.category)
-        if need.inspection_id is not None:
-            self._asked.setdefault(need.inspection_id, set()).add(need.category)
-
-    def open_needs(self, member: _Member) -> None:
-        """Ask for what the findings need and nobody asked for yet, in the property's case."""
-        row, place = member.row, member.place
-        assert row is not None
-        assert place is not None
-        known = self._open.get(place.id, set()) | self._asked.get(row.id, set())
-        for wanted in property_needs(member.assessed, known):
-            case = self._case(place)
-            need = Need(
-                row.agency_id,
-                new_id(),
-                case.id,
-                None,
-                row.id,
-                place.id,
-                None,
-                str(wanted.category),
-                str(wanted.urgency),
-                queries.OPEN,
-                False,  # noqa: FBT003 - a property gives no feedback
-                self._tx.now,
-            )
-            self._note(need)
-            self.new_needs.append(need)
-            if str(case.id) not in row.cases:
-                row.cases.append(str(case.id))
-            self._tx.emit(
-                _requested(self._tx, member.report, need, wanted, place),
-                agency=row.agency_id,
-                cause=member.report.cause,
-            )
-
-    def _case(self, place: Property) -> CaseLink:
-        case = self._cases.get(place.id)
-        if case is None:
-            case = self._cases[place.id] = property_case(place, self._tx)
-            self.new_cases.append(case)
-        return case
-
-
-def property_case(place: Property, tx: Tx) -> CaseLink:
-    """A new case of the property alone."""
-    return CaseLink(
-        agency_id=place.agency_id,
-        id=new_id(),
-        subject_id=place.id,
-        slot=GENERAL,
-        current=True,
-        property_id=place.id,
-        resident_id=None,
-        assignee=None,
-        assigned_organization_id=None,
-        version=0,
-        opened_at=tx.now,
-    )
-
-
-def _requested(
-    tx: Tx, report: Report, need: Need, wanted: PropertyNeed, place: Property
-) -> NeedRequested:
-    return NeedRequested(
-        case_id=need.case_id,
-        need_id=need.id,
-        restricted=False,
-        at=tx.now,
-        category=wanted.category,
-        urgency=wanted.urgency,
-        encounter=EncounterKind.FINDING,
-        referrer=report.subject,
-        referrer_role=Role.DEPARTMENT,
-        referrer_organization_id=report.organization_id,
-        area=place.areas,
-        property_id=place.id,
-        inspection_id=need.inspection_id,
-        property=event_codes(place.codes),
-        severity=wanted.severity,
-        deadline=wanted.deadline,
-        deadline_basis=as_code(wanted.deadline_basis),
-    )
-
-
-def _stored(finding_id: str, finding: FindingReport, word: Assessment) -> dict[str, Any]:
-    shown = {
-        "finding_id": finding_id,
-        "scheme": finding.scheme,
-        "code": finding.code,
-        "class": finding.class_,
-        "status": finding.status,
-        "severity": word.severity,
-        "section": word.section,
-        "issued_at": finding.issued_at.isoformat() if finding.issued_at else None,
-        "deadline": word.deadline.isoformat() if word.deadline else None,
-        "deadline_basis": word.deadline_basis,
-    }
-    return {name: value for name, value in shown.items() if value is not None}
-
-
-def _said(finding_id: str, finding: FindingReport, word: Assessment) -> Finding:
-    return Finding(
-        finding_id=UUID(finding_id),
-        scheme=as_code(finding.scheme),
-        code=as_code(finding.code),
-        class_=as_code(finding.class_),
-        status=finding.status,
-        severity=word.severity,
-        section=as_code(word.section),
-        issued_at=finding.issued_at,
-        deadline=word.deadline,
-        deadline_basis=as_code(word.deadline_basis),
-    )
-
-
-def _say(tx: Tx, member: _Member) -> None:
+def _say(tx: Tx, member: Member) -> None:
     """The events of a report; one that comes closed at first sight is recorded, then closed."""
     row, place = member.row, member.place
     assert row is not None
@@ -422,7 +238,7 @@ def _say(tx: Tx, member: _Member) -> None:
         tx.emit(kind(**fields), agency=row.agency_id, cause=member.report.cause)
 
 
-def _outcome(member: _Member) -> Outcome:
+def _outcome(member: Member) -> Outcome:
     row = member.row
     assert row is not None
     body = {

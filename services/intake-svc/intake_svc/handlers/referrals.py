@@ -3,23 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from event_schemas.codes import PROPERTY_ONLY, EncounterKind, Role
-from event_schemas.referrals import NeedRequested
+from event_schemas.codes import PROPERTY_ONLY
 from handoff_kit import sets
 from handoff_kit.crypto import seal_json
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import FieldError, HandoffError, Invalid
-from handoff_kit.tx import Cause, Tx
+from handoff_kit.tx import Tx
 
 from intake_svc.domain.consents import slot_of, split_by_slot
-from intake_svc.domain.referrals import given_fields, judge, matching_codes
+from intake_svc.domain.referrals import given_fields, judge
 from intake_svc.domain.rows import (
     GENERAL,
     CaseLink,
-    Consent,
     Inspection,
     Need,
     Note,
@@ -31,7 +28,6 @@ from intake_svc.handlers.city import ConsentPolicy, Office
 from intake_svc.handlers.grants import (
     Grant,
     faults_of_grant,
-    moment,
     receipt_hash,
     receipt_of,
     refuse,
@@ -39,9 +35,19 @@ from intake_svc.handlers.grants import (
     say_granted,
 )
 from intake_svc.handlers.ids import new_id
-from intake_svc.handlers.inspections import property_case
+from intake_svc.handlers.needs import (
+    Cases,
+    Granted,
+    Made,
+    Refer,
+    encounter_of,
+    of_person,
+    of_place,
+    shown_need,
+    top_case,
+)
 from intake_svc.handlers.people import People, Person
-from intake_svc.handlers.places import Places, Told, event_codes
+from intake_svc.handlers.places import Places, Told
 from intake_svc.handlers.requests import NeedIn, ReferralIn
 from intake_svc.tables import (
     CaseLinkRow,
@@ -57,18 +63,6 @@ from intake_svc.tables import (
 )
 
 _ADDRESS = ("line1", "unit", "city", "postal_code")
-
-
-@dataclass(frozen=True, slots=True)
-class Refer:
-    """One referral, checked. ``subject``: the person or client that refers."""
-
-    agency: str
-    subject: str
-    role: Role
-    organization_id: UUID | None
-    body: ReferralIn
-    cause: Cause | None = None
 
 
 def check(body: ReferralIn, policy: ConsentPolicy, now: datetime) -> None:
@@ -104,20 +98,8 @@ class _Member:
     place: Property | None = None
     resident: Resident | None = None
     refused: HandoffError | None = None
-    consents: dict[str, Consent] = field(default_factory=dict)  # by slot
-    recipients: list[UUID] = field(default_factory=list)
+    granted: dict[str, Granted] = field(default_factory=dict)  # by slot
     answer: Answer | None = None
-
-
-@dataclass(slots=True)
-class _Made:
-    """Rows that the set makes."""
-
-    cases: list[CaseLink] = field(default_factory=list)
-    referrals: list[Referral] = field(default_factory=list)
-    needs: list[Need] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    consents: list[Consent] = field(default_factory=list)
 
 
 class ReferralDesk:
@@ -129,7 +111,7 @@ class ReferralDesk:
     async def apply(self, tx: Tx, commands: Sequence[Refer]) -> list[Answer | HandoffError]:
         """Answers 201; refuses alone what names an inspection that is not there."""
         office = self._office
-        places, people, made = Places(office, tx.now), People(office, tx.now), _Made()
+        places, people, made = Places(office, tx.now), People(office, tx.now), Made()
         members = [_Member(c, _told(c)) for c in commands]
         inspections = await self._inspections(tx, members)
         await queries.lock_names(tx.conn, self._names(members, inspections))
@@ -148,7 +130,7 @@ class ReferralDesk:
                 member.resident = people.resolve(member.place, member.person)
         cases = await self._cases(tx, open_, places, people)
         for member in open_:
-            self._refer(tx, member, _Case(tx, cases, made), places, people, made)
+            self._refer(tx, member, Cases(tx, cases, made), places, people, made)
         await sets.insert_all(
             tx.conn,
             [
@@ -261,10 +243,10 @@ class ReferralDesk:
         self,
         tx: Tx,
         member: _Member,
-        cases: "_Case",
+        cases: Cases,
         places: Places,
         people: People,
-        made: _Made,
+        made: Made,
     ) -> None:
         """Make one referral's rows and say its events."""
         command, place = member.command, member.place
@@ -277,8 +259,9 @@ class ReferralDesk:
             for wanted in command.body.needs
         ]
         made.needs += asked
-        top = _top(asked, place)
-        consent = member.consents.get(GENERAL) or next(iter(member.consents.values()), None)
+        top = top_case(asked, place)
+        granted = member.granted.get(GENERAL) or next(iter(member.granted.values()), None)
+        consent = granted.consent if granted else None
         made.referrals.append(
             Referral(
                 command.agency,
@@ -302,7 +285,7 @@ class ReferralDesk:
         location = f"/intake/v1/referrals/{referral_id}"
         member.answer = Answer(201, body, {"location": location})
 
-    def _grant(self, tx: Tx, member: _Member, cases: "_Case", people: People, made: _Made) -> None:
+    def _grant(self, tx: Tx, member: _Member, cases: Cases, people: People, made: Made) -> None:
         """One consent a case: those kinds that the yes covers and a need is asked for."""
         command, resident, person = member.command, member.resident, member.person
         given = command.body.consent
@@ -333,8 +316,7 @@ class ReferralDesk:
                 default_days=self._office.consent.default_days,
                 now=tx.now,
             )
-            member.consents[slot] = row
-            member.recipients = grant.recipients.ids
+            member.granted[slot] = Granted(row, grant.recipients.ids)
             made.consents.append(row)
             say_granted(tx, row, grant.recipients, command.cause)
 
@@ -344,19 +326,21 @@ class ReferralDesk:
         member: _Member,
         referral_id: UUID,
         wanted: NeedIn,
-        cases: "_Case",
+        cases: Cases,
         places: Places,
         people: People,
-        made: _Made,
+        made: Made,
     ) -> Need:
         command, place, resident = member.command, member.place, member.resident
         assert place is not None
-        slot = slot_of(wanted.category)
+        granted: Granted | None = None
         own = resident is None or wanted.category in PROPERTY_ONLY
         if own or resident is None:
-            case, consent = cases.of_property(place), None
+            case = cases.of_property(place)
         else:
-            case, consent = cases.of_household(resident, slot), member.consents[slot]
+            slot = slot_of(wanted.category)
+            case, granted = cases.of_household(resident, slot), member.granted[slot]
+        consent = granted.consent if granted else None
         need = Need(
             command.agency,
             new_id(),
@@ -393,50 +377,14 @@ class ReferralDesk:
                     tx.now,
                 )
             )
-        restricted = consent is not None and consent.restricted
-        event = (
-            _of_place(tx, command, need, note_id, place)
-            if consent is None
-            else _of_person(tx, member, need, note_id, consent)
-        )
-        tx.emit(event, agency=command.agency, cause=None if restricted else command.cause)
+        if granted is None or member.person is None:
+            event = of_place(tx, command, need, note_id, place)
+        else:
+            facts = member.person.facts
+            event = of_person(tx, command, need, note_id, place, facts, granted)
+        cause = None if event.restricted else command.cause
+        tx.emit(event, agency=command.agency, cause=cause)
         return need
-
-
-class _Case:
-    """Gives out the case of a subject, the current one or a new one."""
-
-    def __init__(self, tx: Tx, known: dict[tuple[UUID, str], CaseLink], made: _Made) -> None:
-        self._tx = tx
-        self._known = known
-        self._made = made
-
-    def of_property(self, place: Property) -> CaseLink:
-        case = self._known.get((place.id, GENERAL))
-        if case is None:
-            case = self._known[place.id, GENERAL] = property_case(place, self._tx)
-            self._made.cases.append(case)
-        return case
-
-    def of_household(self, resident: Resident, slot: str) -> CaseLink:
-        subject = (resident.household_id, slot)
-        case = self._known.get(subject)
-        if case is None:
-            case = self._known[subject] = CaseLink(
-                agency_id=resident.agency_id,
-                id=new_id(),
-                subject_id=resident.household_id,
-                slot=slot,
-                current=True,
-                property_id=resident.property_id,
-                resident_id=resident.id,
-                assignee=None,
-                assigned_organization_id=None,
-                version=0,
-                opened_at=self._tx.now,
-            )
-            self._made.cases.append(case)
-        return case
 
 
 def _told(command: Refer) -> Told | None:
@@ -448,86 +396,6 @@ def _of_property(member: _Member) -> bool:
     """Whether a need of this referral goes to the property's own case."""
     return member.resident is None or any(
         need.category in PROPERTY_ONLY for need in member.command.body.needs
-    )
-
-
-def _top(needs: Sequence[Need], place: Property) -> UUID:
-    """The case that the answer names first: unrestricted, and the household's where it has one."""
-
-    def rank(need: Need) -> int:
-        if slot_of(need.category) != GENERAL:
-            return 2
-        return 1 if need.property_id == place.id else 0
-
-    return min(needs, key=rank).case_id
-
-
-def encounter_of(command: Refer) -> EncounterKind:
-    """How they met; where it is not said, by the inspection or by who refers."""
-    body = command.body
-    if body.encounter is not None:
-        return EncounterKind(body.encounter.kind)
-    if body.inspection_id is not None:
-        return EncounterKind.INSPECTION
-    if command.role is Role.AMBASSADOR:
-        return EncounterKind.AMBASSADOR
-    return EncounterKind.OTHER
-
-
-def shown_need(need: Need) -> dict[str, Any]:
-    return {
-        "need_id": str(need.id),
-        "case_id": str(need.case_id),
-        "category": need.category,
-        "status": need.status,
-    }
-
-
-def _common(tx: Tx, command: Refer, need: Need, *, restricted: bool) -> dict[str, Any]:
-    return {
-        "case_id": need.case_id,
-        "need_id": need.id,
-        "restricted": restricted,
-        "at": moment(tx.now, restricted=restricted),
-        "category": need.category,
-        "urgency": need.urgency,
-        "encounter": encounter_of(command),
-        "referrer": command.subject,
-        "referrer_role": command.role,
-        "referrer_organization_id": command.organization_id,
-    }
-
-
-def _of_place(
-    tx: Tx, command: Refer, need: Need, note_id: UUID | None, place: Property
-) -> NeedRequested:
-    return NeedRequested(
-        **_common(tx, command, need, restricted=False),
-        area=place.areas,
-        note_id=note_id,
-        property_id=place.id,
-        inspection_id=need.inspection_id,
-        property=event_codes(place.codes),
-    )
-
-
-def _of_person(
-    tx: Tx, member: _Member, need: Need, note_id: UUID | None, consent: Consent
-) -> NeedRequested:
-    """A resident's need: codes as far as consent covers them, no property, no inspection."""
-    assert member.person is not None
-    assert member.place is not None
-    codes = matching_codes(member.person.facts, consent.fields, member.place.areas)
-    return NeedRequested(
-        **_common(tx, member.command, need, restricted=consent.restricted),
-        area=codes.area,
-        note_id=note_id,
-        consent_id=consent.id,
-        recipients=member.recipients,
-        feedback=consent.feedback,
-        languages=codes.languages,
-        age_bands=codes.age_bands,
-        tenure=codes.tenure,
     )
 
 

@@ -2,9 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
-
 from handoff_kit.migrations import protect, start
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0001"
 down_revision = None

@@ -19,6 +19,7 @@ from referral_svc.domain.directory import Directory, Organization, Service
 from referral_svc.domain.routing import Matching
 
 _ADULT_FROM = 18
+_NO_LIMIT = 99  # a directory that wants a number writes 99, 120 or 999 for "no upper age"
 _SHOWN = 6  # codes of a rule that a fact names before "and n more"
 
 Reason = tuple[str, str]  # code, fact
@@ -289,9 +290,9 @@ def _judge_area(reasons: list[Reason], service: Service, inputs: Inputs) -> None
 
 def _judge_ages(reasons: list[Reason], service: Service, inputs: Inputs, rules: Matching) -> None:
     low, high = service.minimum_age, service.maximum_age
-    if not low and high is None:
+    if not low and (high is None or high >= _NO_LIMIT):
         return
-    low, high = low or 0.0, inf if high is None else high
+    low, high = low or 0.0, inf if high is None or high >= _NO_LIMIT else high
     fact = f"ages {low:g} to {high:g}" if high < inf else f"from age {low:g}"
     if not inputs.age_bands:
         reasons.append(("age-unknown", fact))

@@ -96,7 +96,7 @@ def nobody_left(
     """Nobody can be asked by itself any more: a person is told, or the need ends unmet."""
     if to_ask and not need.restricted:
         call_person(work, bundle, need, Attention.ASK_FIRST)
-    elif False:
+    elif parent is not None or not (tried or need.restricted):
         call_person(work, bundle, need, Attention.NO_CANDIDATES)
     else:
         settle(work, bundle, need, NeedStep.GIVE_UP)
