@@ -14,7 +14,6 @@ from event_schemas.referrals import OfferMade
 from handoff_kit.service import Context, Service
 from partner_svc.app import SERVICE
 
-
 FOOD_BANK = UUID("0b4c1f0e-3f0a-4c1b-8d53-1de0a4d6b001")
 KITCHEN = UUID("0b4c1f0e-3f0a-4c1b-8d53-1de0a4d6b002")
 DESK = UUID("0b4c1f0e-3f0a-4c1b-8d53-1de0a4d6b003")

@@ -76,9 +76,8 @@ async def follow_referrals(tx: Tx, events: Sequence[Received]) -> None:
                 raise Waiting("the offer to cancel is not known yet")
             command = ask_of_cancel(event.reason, forced=event.forced)
             _end(tx, known, made, changed, key, Ask(command, reason=event.reason), received)
-        elif isinstance(event, NeedSettled):
-            ask = _settled(event)
-            for key in _desks(known, agency, event) if ask else ():
+        elif isinstance(event, NeedSettled) and (ask := _settled(event)) is not None:
+            for key in _desks(known, agency, event):
                 _end(tx, known, made, changed, key, ask, received)
     await insert_offers(tx.conn, list(made.values()))
     await save_offers(tx.conn, list(changed.values()))
