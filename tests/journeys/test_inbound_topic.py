@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
-
 from support.data import an_inspection
 from support.system import eventually
 

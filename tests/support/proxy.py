@@ -43,9 +43,7 @@ class Proxy:
             for k, v in answer.headers.raw
             if k.lower().decode() not in _HOP | {"content-encoding"}
         ]
-        await send(
-            {"type": "http.response.start", "status": answer.status_code, "headers": kept}
-        )
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
         await send({"type": "http.response.body", "body": answer.content})
 
 
