@@ -26,14 +26,10 @@ CONTRACT: dict[str, timedelta | None] = {
 # Said for readers outside of Handoff's own services: a city's data warehouse, its monitoring, a
 # rehearsal of a changed policy. None of the five services acts on them.
 FOR_OUTSIDE = {
-    "handoff.delivery.failed.v1",
-    "handoff.delivery.succeeded.v1",
     "handoff.endpoint.disabled.v1",
-    "handoff.event.parked.v1",
     "handoff.inspection.closed.v1",
     "handoff.inspection.corrected.v1",
     "handoff.inspection.recorded.v1",
-    "handoff.need.matched.v1",
 }
 INTAKE_ALONE = {"handoff.inspection.reported.v1"}
 
