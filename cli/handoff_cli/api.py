@@ -30,11 +30,11 @@ async def api(role: str) -> AsyncIterator[httpx.AsyncClient]:
     """
     given = from_environment()
     if given is not None:
-        address = os.environ.get("HANDOFF_PUBLIC_URL") or running.local().address
+        address = os.environ.get("HANDOFF_PUBLIC_URL") or running.here().address
         async with connected(address, given) as http:
             yield http
         return
-    system = running.local()
+    system = running.here()
     async with local_api(system, role) as http:
         yield http
 

@@ -95,7 +95,7 @@ def _space(home: Home) -> Finding:
 
 
 def _key_file(home: Home) -> Finding:
-    from handoff_kit.crypto import FileKeyWrapper
+    from handoff_kit.crypto import FileKeyWrapper, KeyServiceAway
 
     given = os.environ.get("HANDOFF_KEY_FILE")
     path = Path(given) if given else home.key_file
@@ -105,7 +105,7 @@ def _key_file(home: Home) -> Finding:
         return Finding("key file", "ok", "will be made at the first start")
     try:
         version = FileKeyWrapper(path).current_version
-    except (ValueError, OSError) as error:
+    except KeyServiceAway as error:
         mend = "bring it back from the backup: without it residents' facts cannot be read"
         return Finding("key file", "bad", str(error), mend)
     return Finding("key file", "ok", f"version {version}; keep a copy apart from the data")

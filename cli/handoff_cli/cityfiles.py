@@ -31,7 +31,7 @@ def faults_of(folder: Path, *, whole: bool = False) -> list[CityFault]:
 
 
 def _routing(folder: Path) -> Iterator[CityFault]:
-    from referral_svc.policy import check
+    from referral_svc.settings.policy import check
 
     for fault in check(folder):
         yield CityFault(fault.file, fault.line, fault.field, fault.message)

@@ -68,6 +68,7 @@ async def machines(
                     organization_id=one.organization_id,
                 )
                 kept[one.key] = Credentials(issued.client.client_id, str(issued.secret))
+        home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         shown = {key: [c.client_id, c.secret] for key, c in kept.items()}
         write_private(path, json.dumps(shown, indent=1) + "\n")
     return {w.key: kept[w.key] for w in wanted}

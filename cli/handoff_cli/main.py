@@ -3,6 +3,7 @@
 import typer
 
 from handoff_cli.commands import audit, clients, import_, parked, policy, users
+from handoff_cli.commands.demo import demo
 from handoff_cli.commands.disclosures import disclosures
 from handoff_cli.commands.doctor import doctor
 from handoff_cli.commands.migrate import migrate
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command("up")(up)
 app.add_typer(import_.app, name="import", no_args_is_help=True)
+app.command("demo")(demo)
 app.command("status")(status)
 app.add_typer(parked.app, name="parked", no_args_is_help=True)
 app.command("replay")(replay)

@@ -31,19 +31,25 @@ class System:
     city: str
 
 
-def local() -> System:
-    """The all-in-one of this home. Raises: NotRunning."""
+def here() -> System:
+    """The all-in-one of this home, else the system that the environment describes.
+
+    For the latter HANDOFF_PUBLIC_URL and HANDOFF_DATABASE_URL are needed. Raises: NotRunning.
+    """
     home = Home.from_environment()
     found = home.who_runs()
-    if found is None:
-        raise NotRunning(f"nothing runs in {home.folder}; {START} (or set HANDOFF_HOME)")
-    port = found.get("worker_port")
-    return System(
-        home,
-        str(found["address"]),
-        int(str(port)) if port else None,
-        str(found.get("city") or city_name()),
-    )
+    if found is not None:
+        port = found.get("worker_port")
+        return System(
+            home,
+            str(found["address"]),
+            int(str(port)) if port else None,
+            str(found.get("city") or city_name()),
+        )
+    address = os.environ.get("HANDOFF_PUBLIC_URL", "")
+    if address and os.environ.get("HANDOFF_DATABASE_URL"):
+        return System(home, address.rstrip("/"), None, city_name())
+    raise NotRunning(f"nothing runs in {home.folder}; {START} (or set HANDOFF_HOME)")
 
 
 def city_name() -> str:

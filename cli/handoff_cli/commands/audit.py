@@ -8,6 +8,7 @@ import typer
 from handoff_cli import running
 from handoff_cli.console import command, print_json, print_table
 from handoff_cli.console import progress as bar
+from handoff_cli.office import act_for, reading
 from handoff_cli.running import SERVICES
 
 app = typer.Typer(help="The audit log.")
@@ -47,11 +48,9 @@ async def _verify() -> list[dict[str, Any]]:
 
     chains = []
     # One moment for entries and heads, though sets go on meanwhile.
-    async with (
-        running.database() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with running.database() as connection, reading(connection):
         for service in SERVICES:
+            await act_for(connection, service)
             for shard in await shards(connection, service):
                 with bar(f"{service}/{shard}") as tell:
                     chains.append(await verify_chain(connection, service, shard, tell))

@@ -40,7 +40,8 @@ def disclosures(
 
 
 async def _rows(id_: UUID) -> list[dict[str, Any]]:
-    from intake_svc.handlers.consents import disclosures_of, shown_disclosure
+    from intake_svc.handlers.showing import shown_disclosure
+    from intake_svc.handlers.withdrawals import disclosures_of
 
     async with office("intake") as tx:
         agency = await tx.conn.fetchval("SELECT agency_id FROM intake.consent WHERE id = $1", id_)

@@ -14,7 +14,7 @@ import typer
 
 from handoff_cli import running
 from handoff_cli.console import CommandFailed, command, print_facts, print_json, print_table
-from handoff_cli.office import ACTOR, office
+from handoff_cli.office import ACTOR, act_for, office, reading
 from handoff_cli.running import SERVICES
 
 app = typer.Typer(help="Events that could not be taken: look, try again, drop.")
@@ -141,21 +141,28 @@ def _uuid(text: str) -> UUID:
 async def _rows(
     group: str | None, reason: str | None, *, settled: bool, limit: int
 ) -> list[dict[str, Any]]:
-    parts = " UNION ALL ".join(
-        f"SELECT '{s}' AS service, {_SHOWN} FROM {s}.parked WHERE ($1::text IS NULL OR group_name"
-        f" = $1) AND ($2::text IS NULL OR reason = $2) AND ($3 OR {_OPEN})"
-        for s in SERVICES
-    )
-    async with running.database() as connection:
-        rows = await connection.fetch(
-            f"{parts} ORDER BY parked_at, sequence LIMIT $4", group, reason, settled, limit
-        )
-    return [dict(row) for row in rows]
+    found: list[dict[str, Any]] = []
+    async with running.database() as connection, reading(connection):
+        for service in SERVICES:
+            await act_for(connection, service)
+            rows = await connection.fetch(
+                f"SELECT '{service}' AS service, {_SHOWN} FROM {service}.parked"
+                " WHERE ($1::text IS NULL OR group_name = $1)"
+                f" AND ($2::text IS NULL OR reason = $2) AND ($3 OR {_OPEN})"
+                " ORDER BY parked_at, sequence LIMIT $4",
+                group,
+                reason,
+                settled,
+                limit,
+            )
+            found += [dict(row) for row in rows]
+    return sorted(found, key=lambda row: (row["parked_at"], row["sequence"] or 0))[:limit]
 
 
 async def _one(id_: UUID) -> dict[str, Any]:
-    async with running.database() as connection:
+    async with running.database() as connection, reading(connection):
         for service in SERVICES:
+            await act_for(connection, service)
             row = await connection.fetchrow(
                 f"SELECT '{service}' AS service, {_SHOWN}, headers, value FROM {service}.parked"
                 " WHERE id = $1",

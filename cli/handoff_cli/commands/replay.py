@@ -15,7 +15,7 @@ from handoff_kit.db import Connection
 
 from handoff_cli import running
 from handoff_cli.console import CommandFailed, command, print_json, print_table
-from handoff_cli.office import ACTOR, office
+from handoff_cli.office import ACTOR, act_for, office, reading
 from handoff_cli.running import SERVICES, agency
 
 
@@ -118,16 +118,18 @@ async def _replay(
 
 
 async def _service_of(group: str) -> str:
-    question = " UNION ALL ".join(
-        f"SELECT DISTINCT '{s}' AS service, group_name FROM {s}.consumer_offset" for s in SERVICES
-    )
-    async with running.database() as connection:
-        rows = await connection.fetch(f"SELECT * FROM ({question}) g ORDER BY group_name")
-    for row in rows:
-        if row["group_name"] == group:
-            return str(row["service"])
-    known = ", ".join(row["group_name"] for row in rows)
-    raise CommandFailed(f"there is no group '{group}'; there are: {known or 'none yet'}")
+    known: dict[str, str] = {}
+    async with running.database() as connection, reading(connection):
+        for service in SERVICES:
+            await act_for(connection, service)
+            rows = await connection.fetch(
+                f"SELECT DISTINCT group_name FROM {service}.consumer_offset"
+            )
+            known |= {row["group_name"]: service for row in rows}
+    if group not in known:
+        names = ", ".join(sorted(known)) or "none yet"
+        raise CommandFailed(f"there is no group '{group}'; there are: {names}")
+    return known[group]
 
 
 async def _target(connection: Connection, topic: str, partition: int, start: int | datetime) -> int:

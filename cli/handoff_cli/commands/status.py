@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import os
 import urllib.parse
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from handoff_kit.db import Connection
 
 from handoff_cli import running
 from handoff_cli.console import command, print_json, print_table
+from handoff_cli.office import act_for, reading
 from handoff_cli.running import SERVICES
 
 # Embedded: what the log holds beyond a group's offset, and since when the first of it waits.
@@ -41,10 +43,11 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show whether everything runs and how far behind it is."""
-    system = running.local()
+    system = running.here()
     report = asyncio.run(_report())
     for name, row in report["services"].items():
-        row["status"] = _answers(system.address, f"/{name}/readyz")
+        base = os.environ.get(f"HANDOFF_{name.upper()}_URL") or system.address
+        row["status"] = _answers(base, f"/{name}/readyz")
     worker = f"http://127.0.0.1:{system.worker_port}"
     report["worker"] = _answers(worker, "/readyz") if system.worker_port else "unknown"
     report["address"] = system.address
@@ -66,19 +69,24 @@ def status(
 
 
 async def _report() -> dict[str, Any]:
-    async with running.database() as connection:
+    services: dict[str, Any] = {}
+    parked = failing = clocks = 0
+    async with running.database() as connection, reading(connection):
         embedded = await connection.fetchval("SELECT to_regclass('bus.head') IS NOT NULL")
-        services = {
-            service: await _service(connection, service, embedded=embedded) for service in SERVICES
-        }
-        return {
-            "services": services,
-            "parked": sum(
-                [await connection.fetchval(_PARKED.format(schema=service)) for service in SERVICES]
-            ),
-            "deliveries_failing": await connection.fetchval(_FAILING),
-            "clocks_due": await connection.fetchval(_CLOCKS),
-        }
+        for service in SERVICES:
+            await act_for(connection, service)
+            services[service] = await _service(connection, service, embedded=embedded)
+            parked += await connection.fetchval(_PARKED.format(schema=service))
+            if service == "notify":
+                failing = await connection.fetchval(_FAILING)
+            elif service == "referral":
+                clocks = await connection.fetchval(_CLOCKS)
+    return {
+        "services": services,
+        "parked": parked,
+        "deliveries_failing": failing,
+        "clocks_due": clocks,
+    }
 
 
 async def _service(connection: Connection, service: str, *, embedded: bool) -> dict[str, Any]:

@@ -70,15 +70,23 @@ def digest_of(folder: Path) -> str:
 async def _is_there(url: str) -> bool:
     from handoff_kit.db import connect
 
+    from handoff_cli.office import act_for, reading
+
     connection = await connect(url)
     try:
-        there = await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM partner.organization WHERE agency_id = $1 AND source = $2)"
-            " AND EXISTS (SELECT FROM portal.person WHERE agency_id = $1)",
-            AGENCY,
-            SOURCE,
-        )
-        return bool(there)
+        async with reading(connection):
+            await act_for(connection, "partner")
+            directory = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM partner.organization"
+                " WHERE agency_id = $1 AND source = $2)",
+                AGENCY,
+                SOURCE,
+            )
+            await act_for(connection, "portal")
+            staff = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM portal.person WHERE agency_id = $1)", AGENCY
+            )
+        return bool(directory and staff)
     finally:
         await connection.close()
 

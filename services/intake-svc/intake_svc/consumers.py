@@ -18,10 +18,8 @@ from handoff_kit.tx import Tx
 from intake_svc.domain.inspections import as_code
 from intake_svc.handlers import cases
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.findings import Report
+from intake_svc.handlers.findings import INBOUND, Report
 from intake_svc.handlers.inspections import Reports
-
-INBOUND = "intake-inbound"
 
 
 class Inbound:

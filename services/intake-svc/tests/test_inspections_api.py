@@ -215,3 +215,25 @@ async def test_an_open_code_with_spaces_is_kept_and_travels_as_a_code(
     assert event.findings[0].code == "Low-pressure-/-H2O"
     shown = await get(f"/inspections/{made['inspection_id']}", role="department")
     assert shown.json()["kind"] == "Housing - Complaint"
+
+
+async def test_lists_come_in_pages(post: Any, get: Any, an_inspection: Build) -> None:
+    made = [
+        (await post("/inspections", an_inspection(source_id=f"P{n}"), role="department")).json()
+        for n in range(5)
+    ]
+    for query in ("", f"property={made[0]['property_id']}&"):
+        seen: list[str] = []
+        cursor = ""
+        while True:
+            path = f"/inspections?{query}limit=2{cursor}"
+            page = (await get(path, role="department")).json()
+            seen += [item["inspection_id"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        assert sorted(seen) == sorted(m["inspection_id"] for m in made)
+    wrong = await get(f"/inspections?property={made[0]['property_id']}&cursor=x", role="department")
+    assert wrong.status_code == 422
+    assert (await get("/inspections/not-an-id", role="department")).status_code == 404
+    assert (await get("/inspections/batch", role="department")).status_code == 405

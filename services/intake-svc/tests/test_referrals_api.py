@@ -191,6 +191,7 @@ async def test_a_referral_from_an_inspection_uses_its_property(
         ({"consent": ...}, "consent-required", {"needs.0.category", "consent"}),
         ({"consent": {"covers": ["stress"]}}, "consent-required", {"needs.0.category"}),
         ({"consent": {"witness": ...}}, "invalid", {"consent.witness"}),
+        ({"consent": {"expires_at": 4102444800}}, "invalid", {"consent.expires_at"}),
         ({"consent": {"expires_at": "2020-01-01T00:00:00Z"}}, "invalid", {"consent.expires_at"}),
         ({"resident": {"role": "representative"}}, "invalid", {"consent.given_by"}),
         (

@@ -1,5 +1,8 @@
 """Wiring of the portal; its commands are ``api``, ``worker`` and ``migrate``."""
 
+from functools import partial
+from zoneinfo import ZoneInfo
+
 from handoff_kit.auth import Signer
 from handoff_kit.cities import city_folder
 from handoff_kit.city import load_city
@@ -10,10 +13,18 @@ from handoff_kit.settings import SettingsRefused, read
 from handoff_kit.tx import Tx, flush
 
 from portal_svc.api.admin import admin_router
-from portal_svc.api.oauth import TOKEN_BODY, oauth_router
+from portal_svc.api.forms import FORM_BODY
+from portal_svc.api.live import live_router
+from portal_svc.api.oauth import oauth_router
+from portal_svc.api.pages import add_page_failures, pages_router, reads_of
+from portal_svc.api.render import Renderer, load_assets, static_router
+from portal_svc.api.session import Cookies, Sessions
+from portal_svc.api.signin import sign_in_router
+from portal_svc.consumers import groups
 from portal_svc.handlers.clients import ensure_service_client
 from portal_svc.handlers.commands import apply_commands
-from portal_svc.handlers.signin import tidy
+from portal_svc.handlers.follow import CHANGED
+from portal_svc.handlers.signin import SignIn, tidy
 from portal_svc.handlers.tokens import TokenIssuer
 from portal_svc.settings import PortalSettings
 
@@ -45,17 +56,34 @@ async def build(context: Context) -> Built:
                 )
                 await flush(tx)
 
+    cookies = Cookies(secure=context.settings.origin.startswith("https://"))
+    sessions = Sessions(SignIn(context.db, doorway, city.agency), cookies)
+    assets = load_assets()
+    renderer = Renderer(city.name, city.timezone, assets, cookies)
+    reads = reads_of(context.db, context.clock, ZoneInfo(city.timezone))
     app = create_app(
         "portal",
         title="Handoff portal",
         description="Sign-in, credentials, and one page for each role.",
         verifier=context.verifier,
         routers=[admin_router(context.db, doorway, city, token_url)],
-        root_routers=[oauth_router(issuer, signer)],
+        root_routers=[
+            oauth_router(issuer, signer),
+            sign_in_router(sessions, renderer),
+            pages_router(sessions, renderer, reads),
+            live_router(sessions, context.wakes),
+            static_router(assets),
+        ],
         readiness={"database": context.ready},
-        body_rules={"/oauth/token": TOKEN_BODY},
+        body_rules=dict.fromkeys(("/oauth/token", "/sign-in", "/sign-out"), FORM_BODY),
     )
-    return Built(app=app, start=start, periodics=[Periodic("portal-tidy", 600, tidy)])
+    add_page_failures(app, sessions, renderer)
+    return Built(
+        app=app,
+        start=start,
+        groups=groups(partial(context.wakes.wake, CHANGED)),
+        periodics=[Periodic("portal-tidy", 600, tidy)],
+    )
 
 
 SERVICE = Service(name="portal", package="portal_svc", build=build)

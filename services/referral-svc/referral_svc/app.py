@@ -18,8 +18,8 @@ from referral_svc.consumers import groups
 from referral_svc.handlers.clocks import run_clocks
 from referral_svc.handlers.obey import obey
 from referral_svc.handlers.world import World
-from referral_svc.policy import changed_at, load_policy
 from referral_svc.settings import Settings
+from referral_svc.settings.policy import changed_at, load_policy
 
 log = logging.getLogger(__name__)
 CLOCKS_EVERY = 1.0

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from event_schemas import offers
 from event_schemas.base import Event
-from event_schemas.codes import NeedCategory, OfferStatus, OrganizationKind, TargetKind
+from event_schemas.codes import NeedCategory, OfferStatus, OrganizationKind
 from event_schemas.consents import ConsentGranted, ConsentWithdrawn
 from event_schemas.directory import OrganizationChanged, ServiceChanged
 from event_schemas.referrals import NeedRequested, OfferMade
@@ -293,4 +293,35 @@ def tools() -> Tools:
     return Tools()
 
 
-__all__ = ["TargetKind"]
+@dataclass
+class Person:
+    """Somebody with a token."""
+
+    client: httpx.AsyncClient
+    token: str
+
+    async def get(self, path: str, **params: Any) -> httpx.Response:
+        return await self.client.get(
+            f"/referral/v1{path}", params=params, headers={"authorization": f"Bearer {self.token}"}
+        )
+
+    async def post(
+        self, path: str, body: Any = None, *, match: str | None = "*", **headers: str
+    ) -> httpx.Response:
+        given = {"authorization": f"Bearer {self.token}", **headers}
+        if match is not None:
+            given["if-match"] = match
+        return await self.client.post(f"/referral/v1{path}", json=body or {}, headers=given)
+
+
+@pytest.fixture
+def person(client: httpx.AsyncClient, token: Callable[..., str]) -> Callable[..., Person]:
+    def make(role: str, **who: Any) -> Person:
+        return Person(client, token(role, **who))
+
+    return make
+
+
+@pytest.fixture
+def manager(person: Callable[..., Person], tools: Tools) -> Person:
+    return person("case-manager", subject="case-manager-1", organization=str(tools.hub))

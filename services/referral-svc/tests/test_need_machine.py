@@ -26,7 +26,7 @@ from event_schemas.codes import (
     TargetKind,
     Verdict,
 )
-from event_schemas.referrals import OfferCancelRequested, OfferMade
+from event_schemas.referrals import NeedSettled, OfferCancelRequested, OfferMade
 from handoff_kit.cities import city_folder
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -47,7 +47,7 @@ from referral_svc.handlers.obey import _one
 from referral_svc.handlers.requested import need_requested
 from referral_svc.handlers.work import Work
 from referral_svc.handlers.world import World
-from referral_svc.policy import load_policy
+from referral_svc.settings.policy import load_policy
 
 AGENCY = "test-city"
 POLICY = load_policy(city_folder("demo"))
@@ -131,6 +131,21 @@ class NeedMachine(RuleBasedStateMachine):
                 self.told[event.offer_id] = Told(event)
             elif isinstance(event, OfferCancelRequested):
                 self._asked_to_end(event)
+            elif isinstance(event, NeedSettled):
+                self._end_desks(event)
+
+    def _end_desks(self, event: NeedSettled) -> None:
+        """A case manager's offer in hand ends with its need."""
+        for told in list(self.told.values()):
+            manager = told.made.target_kind is TargetKind.CASE_MANAGER
+            if not manager or told.status in (*OFFER_TERMINAL, OfferStatus.REQUESTED):
+                continue
+            if event.outcome is None:
+                reason = event.reason or Reason.NEED_ENDED
+                self._answer(told, said.OfferCancelled, OfferStatus.CANCELLED, reason=reason)
+            else:
+                status = OfferStatus.COMPLETED
+                self._answer(told, said.OfferCompleted, status, outcome=event.outcome)
 
     def _asked_to_end(self, event: OfferCancelRequested) -> None:
         told = self.told[event.offer_id]

@@ -22,7 +22,7 @@ from referral_svc.app import follow_policy
 from referral_svc.domain.routing import Then, choose, effective_urgency
 from referral_svc.handlers.requested import facts_of
 from referral_svc.handlers.world import World
-from referral_svc.policy import DEFAULT_REASONS, FILES, check, load_policy
+from referral_svc.settings.policy import DEFAULT_REASONS, FILES, check, load_policy
 
 DEMO = city_folder("demo")
 

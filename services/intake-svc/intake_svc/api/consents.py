@@ -14,7 +14,7 @@ from handoff_kit.errors import NotVisible
 from handoff_kit.http import Page, PageParams, body_of, direct, etag, json_response, page_of, parse
 from starlette.responses import Response
 
-from intake_svc.api.parts import Parts, actor_of, documented, idempotency, respond
+from intake_svc.api.parts import Parts, actor_of, cursor_id, documented, idempotency, respond
 from intake_svc.api.referrals import with_receipt
 from intake_svc.domain.rows import Consent, Disclosure
 from intake_svc.handlers.consents import GrantConsent, unreadable
@@ -151,7 +151,7 @@ def _records(routes: APIRouter, parts: Parts) -> None:
                 caller.agency,
                 consent_id,
                 after[0] if after else None,
-                UUID(after[1]) if after else None,
+                cursor_id(after),
                 page.fetch,
             )
         return page_of(
@@ -177,9 +177,9 @@ async def _of_receipt(conn: Connection, receipt: str) -> list[Consent]:
     rows = await sets.fetch(
         conn,
         ConsentRow,
-        "t WHERE t.receipt_hash = $1 ORDER BY t.granted_at, t.id",
+        "t WHERE t.receipt_hash = $1 ORDER BY t.id",
         receipt_hash(receipt),
     )
     if not rows:
         raise NotVisible
-    return sorted((Consent(*row.values()) for row in rows), key=lambda row: row.restricted)
+    return [Consent(*row.values()) for row in rows]

@@ -13,6 +13,7 @@ from handoff_kit.auth.roles import Principal
 from handoff_kit.crypto import open_json, unwrap_owner_key
 from handoff_kit.errors import HandoffError, Invalid, NotVisible
 from handoff_kit.http import Page, PageParams, body_of, direct, json_response, page_of, parse
+from handoff_kit.http.pages import PageRequest
 from handoff_kit.http.problems import field_errors
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -20,14 +21,14 @@ from starlette.responses import Response
 from intake_svc.api.parts import (
     Parts,
     cause,
+    cursor_id,
     documented,
     idempotency,
     organization_of,
     respond,
 )
-from intake_svc.consumers import INBOUND
 from intake_svc.domain.rows import Inspection, Property
-from intake_svc.handlers.findings import Report
+from intake_svc.handlers.findings import INBOUND, Report
 from intake_svc.handlers.places import shown as shown_place
 from intake_svc.handlers.requests import InspectionBatch
 from intake_svc.tables import InspectionRow, PropertyRow
@@ -72,6 +73,7 @@ def _writes(routes: APIRouter, parts: Parts) -> None:
     async def report_many(request: Request, caller: Writer) -> Response:
         """Up to 500 inspections; each has a result of its own, in order: status 201 or 200 with
         what one inspection is answered with, or 422 with its errors."""
+        used = await idempotency(request, caller.agency, caller.caller, "inspections/batch")
         batch = parse(InspectionBatch, await body_of(request))
         results: list[dict[str, Any]] = []
         taken: list[Report] = []
@@ -86,7 +88,6 @@ def _writes(routes: APIRouter, parts: Parts) -> None:
                 Report(caller.agency, caller.subject, organization_of(caller), data, cause())
             )
         if taken:
-            used = await idempotency(request, caller.agency, caller.caller, "inspections/batch")
             answer = await parts.inspections.submit(taken, idempotency=used)
             done = iter(orjson.loads(answer.content())["results"])
             results = [result or next(done) for result in results]
@@ -102,7 +103,7 @@ def _item(item: dict[str, Any]) -> InspectionReported | HandoffError:
 
 
 def _reads(routes: APIRouter, parts: Parts) -> None:
-    @routes.get("/inspections/{inspection_id}")
+    @routes.get("/inspections/{inspection_id:uuid}")
     async def read(inspection_id: UUID, caller: Reader) -> dict[str, Any]:
         """An inspection that the caller's organization reported, findings with their texts."""
         async with parts.db.tenant(caller.agency) as conn:
@@ -132,27 +133,17 @@ def _reads(routes: APIRouter, parts: Parts) -> None:
         page: PageParams,
         property_id: Annotated[UUID | None, Query(alias="property")] = None,
     ) -> Page[dict[str, Any]]:
-        """Inspections that the caller's organization reported, the oldest first."""
-        after = page.after(datetime)
-        async with parts.db.tenant(caller.agency) as conn:
-            rows = await sets.fetch(
-                conn,
-                InspectionRow,
-                f"t WHERE t.agency_id = $1 AND {_OWN}"
-                " AND ($3::uuid IS NULL OR t.property_id = $3)"
-                " AND ($4::timestamptz IS NULL OR (t.inspected_at, t.id) > ($4, $5::uuid))"
-                " ORDER BY t.inspected_at, t.id LIMIT $6",
-                caller.agency,
-                organization_of(caller),
-                property_id,
-                after[0] if after else None,
-                UUID(after[1]) if after else None,
-                page.fetch,
-            )
+        """Inspections that the caller's organization reported: of one property, the oldest first;
+        of all, in the order of their ids."""
+        rows = await (
+            _all(parts, caller, page)
+            if property_id is None
+            else _of_property(parts, caller, page, property_id)
+        )
         return page_of(
             [Inspection(*row.values()) for row in rows],
             page,
-            position=lambda row: (row.inspected_at, row.id),
+            position=lambda row: (row.inspected_at, row.id) if property_id else ("", row.id),
             item=_listed,
         )
 
@@ -170,7 +161,7 @@ def _reads(routes: APIRouter, parts: Parts) -> None:
                 INBOUND,
                 caller.agency,
                 after[0] if after else None,
-                UUID(after[1]) if after else None,
+                cursor_id(after),
                 page.fetch,
             )
         return page_of(
@@ -187,6 +178,41 @@ def _reads(routes: APIRouter, parts: Parts) -> None:
                 "state": row["state"],
                 "attempts": row["attempts"],
             },
+        )
+
+
+async def _all(parts: Parts, caller: Principal, page: PageRequest) -> list[Any]:
+    after = page.after(str)
+    async with parts.db.tenant(caller.agency) as conn:
+        return await sets.fetch(
+            conn,
+            InspectionRow,
+            f"t WHERE t.agency_id = $1 AND {_OWN} AND ($3::uuid IS NULL OR t.id > $3)"
+            " ORDER BY t.agency_id, t.id LIMIT $4",
+            caller.agency,
+            organization_of(caller),
+            cursor_id(after),
+            page.fetch,
+        )
+
+
+async def _of_property(
+    parts: Parts, caller: Principal, page: PageRequest, property_id: UUID
+) -> list[Any]:
+    after = page.after(datetime)
+    async with parts.db.tenant(caller.agency) as conn:
+        return await sets.fetch(
+            conn,
+            InspectionRow,
+            f"t WHERE t.agency_id = $1 AND {_OWN} AND t.property_id = $3"
+            " AND ($4::timestamptz IS NULL OR (t.inspected_at, t.id) > ($4, $5::uuid))"
+            " ORDER BY t.inspected_at, t.id LIMIT $6",
+            caller.agency,
+            organization_of(caller),
+            property_id,
+            after[0] if after else None,
+            cursor_id(after),
+            page.fetch,
         )
 
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from handoff_kit.auth.roles import Principal
 from handoff_kit.db import Database
 from handoff_kit.doorway import Answer, Doorway, Idempotency
+from handoff_kit.errors import FieldError, Invalid
 from handoff_kit.http import body_of, json_body, json_response, parse_idempotency_key
 from handoff_kit.telemetry import current_traceparent
 from handoff_kit.tx import Cause
@@ -77,6 +78,18 @@ def _uuid(text: str) -> UUID | None:
 
 def organization_of(caller: Principal) -> UUID | None:
     return _uuid(caller.organization) if caller.organization else None
+
+
+def cursor_id(after: tuple[Any, str] | None) -> UUID | None:
+    """The id in a cursor. Raises: Invalid, for one that is of another list."""
+    if after is None:
+        return None
+    found = _uuid(after[1])
+    if found is None:
+        raise Invalid(
+            errors=[FieldError("cursor", "invalid-cursor", "This is no cursor of this list.")]
+        )
+    return found
 
 
 def actor_of(caller: Principal) -> Actor:

@@ -63,7 +63,7 @@ def router(parts: Parts) -> APIRouter:
         that."""
         async with parts.db.tenant(caller.agency) as conn:
             row = await conn.fetchrow(
-                "SELECT id, case_id, consent_id, encounter, created_at FROM intake.referral"
+                "SELECT id, case_id, consent_id, needs, encounter, created_at FROM intake.referral"
                 " WHERE agency_id = $1 AND id = $2 AND referrer = $3",
                 caller.agency,
                 referral_id,
@@ -73,10 +73,10 @@ def router(parts: Parts) -> APIRouter:
                 raise NotVisible
             needs = await conn.fetch(
                 "SELECT id, case_id, category, urgency, status, consent_id, feedback"
-                " FROM intake.need WHERE agency_id = $1 AND referral_id = $2"
-                " ORDER BY created_at, category",
+                " FROM intake.need WHERE agency_id = $1 AND id = ANY($2::uuid[])"
+                " ORDER BY array_position($2::uuid[], id)",
                 caller.agency,
-                referral_id,
+                row["needs"],
             )
         return {
             "referral_id": str(row["id"]),

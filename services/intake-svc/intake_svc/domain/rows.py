@@ -113,12 +113,15 @@ GENERAL = "general"
 
 @dataclass(slots=True)
 class Referral:
+    """What somebody referred. ``needs``: their ids, which may belong to several cases."""
+
     agency_id: str
     id: UUID
     case_id: UUID
     consent_id: UUID | None
     property_id: UUID
     inspection_id: UUID | None
+    needs: list[str]
     encounter: str
     referrer: str
     referrer_role: str
@@ -132,7 +135,6 @@ class Need:
     agency_id: str
     id: UUID
     case_id: UUID
-    referral_id: UUID | None
     inspection_id: UUID | None
     property_id: UUID | None
     consent_id: UUID | None

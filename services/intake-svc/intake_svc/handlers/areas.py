@@ -16,7 +16,8 @@ class AreasRefused(ValueError):
     """The file of areas cannot be used; the message says which feature and why."""
 
 
-_CELL = 0.002  # degrees, some 200 m
+_CELL = 0.0005  # degrees, some 50 m
+_MOST_CELLS = 100_000
 _Cell = tuple[list[str], list[tuple[str, Any]]]
 
 
@@ -65,6 +66,8 @@ class AreaIndex:
         where = (int(longitude // _CELL), int(latitude // _CELL))
         cell = self._cells.get(where)
         if cell is None:
+            if len(self._cells) >= _MOST_CELLS:
+                self._cells.clear()
             cell = self._cells[where] = self._look(*where)
         whole, partly = cell
         if not partly:

@@ -13,6 +13,9 @@ from intake_svc.domain.inspections import Assessed, Change, as_code
 from intake_svc.domain.rows import Inspection, Property
 from intake_svc.handlers.places import Told
 
+INBOUND = "intake-inbound"
+"""The consumer group that takes departments' own records."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

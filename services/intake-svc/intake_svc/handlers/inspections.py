@@ -26,7 +26,7 @@ from intake_svc.domain.inspections import (
 )
 from intake_svc.domain.rows import Inspection
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.findings import Member, Report
+from intake_svc.handlers.findings import Member, Report, as_said, as_stored
 from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.places import Places, Told, event_codes
 from intake_svc.handlers.property_needs import NeedsDesk

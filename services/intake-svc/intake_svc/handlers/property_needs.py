@@ -69,7 +69,6 @@ class NeedsDesk:
                 row.agency_id,
                 new_id(),
                 case.id,
-                None,
                 row.id,
                 place.id,
                 None,

@@ -255,7 +255,7 @@ class ReferralDesk:
             self._grant(tx, member, cases, people, made)
         referral_id = new_id()
         asked = [
-            self._ask(tx, member, referral_id, wanted, cases, places, people, made)
+            self._ask(tx, member, wanted, cases, places, people, made)
             for wanted in command.body.needs
         ]
         made.needs += asked
@@ -270,6 +270,7 @@ class ReferralDesk:
                 consent.id if consent else None,
                 place.id,
                 command.body.inspection_id,
+                [str(need.id) for need in asked],
                 encounter_of(command).value,
                 command.subject,
                 command.role.value,
@@ -324,7 +325,6 @@ class ReferralDesk:
         self,
         tx: Tx,
         member: _Member,
-        referral_id: UUID,
         wanted: NeedIn,
         cases: Cases,
         places: Places,
@@ -345,7 +345,6 @@ class ReferralDesk:
             command.agency,
             new_id(),
             case.id,
-            referral_id,
             command.body.inspection_id,
             place.id if own else None,
             consent.id if consent else None,

@@ -7,7 +7,8 @@ from event_schemas.base import Code, Language
 from event_schemas.codes import NeedCategory, Urgency
 from event_schemas.inbound import OpenCode, PropertyReport, Text
 from handoff_kit.http.models import Strict
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5000)]
@@ -29,6 +30,16 @@ FieldName = Literal[
 ]
 Recipient = Literal["case-management"] | UUID
 Method = Literal["spoken", "written", "electronic"]
+
+
+def _no_number(value: Any) -> Any:
+    """A time is a text with its offset; a bare number, which Pydantic would take, has none."""
+    if isinstance(value, int | float):
+        raise PydanticCustomError("datetime_type", "A time in RFC 3339 is needed.")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 
 class Encounter(Strict):
@@ -73,7 +84,7 @@ class ConsentTerms(Strict):
     purposes: Annotated[list[Code], Field(min_length=1, max_length=20)] = ["referral-and-service"]
     fields: Annotated[list[FieldName], Field(min_length=1)] | None = None
     feedback: bool = False
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class NeedIn(Strict):
@@ -117,7 +128,7 @@ class ReceiptConsentIn(Strict):
     purposes: Annotated[list[Code], Field(min_length=1, max_length=20)] = ["referral-and-service"]
     fields: Annotated[list[FieldName], Field(min_length=1)] | None = None
     feedback: bool = False
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class Reader(Strict):

@@ -69,7 +69,8 @@ def shown_disclosure(row: Disclosure) -> dict[str, Any]:
 
 def withdrawal(rows: Sequence[Consent], told: dict[UUID, list[Disclosure]]) -> dict[str, Any]:
     """The answer of a withdrawal and of a receipt: consents, and what left under them."""
+    ordered = sorted(rows, key=lambda row: (row.restricted, row.granted_at, row.id))
     return {
-        "consents": [shown(row) for row in rows],
-        "disclosures": [shown_disclosure(d) for row in rows for d in told.get(row.id, ())],
+        "consents": [shown(row) for row in ordered],
+        "disclosures": [shown_disclosure(d) for row in ordered for d in told.get(row.id, ())],
     }

@@ -96,6 +96,7 @@ class ReferralRow(Base, table=True):
     consent_id: UUID | None
     property_id: UUID
     inspection_id: UUID | None
+    needs: list[str] = json()
     encounter: str = text()
     referrer: str = text()
     referrer_role: str = text()
@@ -108,7 +109,6 @@ class NeedRow(Base, table=True):
     __tablename__ = "need"
     __table_args__ = (
         Index("need_case", "case_id"),
-        Index("need_referral", "referral_id"),
         Index(
             "need_property",
             "property_id",
@@ -125,7 +125,6 @@ class NeedRow(Base, table=True):
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
     case_id: UUID
-    referral_id: UUID | None
     inspection_id: UUID | None
     property_id: UUID | None
     consent_id: UUID | None

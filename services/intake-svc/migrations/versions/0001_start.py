@@ -165,6 +165,7 @@ def _people() -> None:
         _id("consent_id", null=True),
         _id("property_id"),
         _id("inspection_id", null=True),
+        _json("needs"),
         _text("encounter"),
         _text("referrer"),
         _text("referrer_role"),
@@ -174,7 +175,6 @@ def _people() -> None:
         "need",
         _id("id"),
         _id("case_id"),
-        _id("referral_id", null=True),
         _id("inspection_id", null=True),
         _id("property_id", null=True),
         _id("consent_id", null=True),
@@ -185,7 +185,6 @@ def _people() -> None:
         _time("created_at"),
     )
     _index("need_case", "need", "case_id")
-    _index("need_referral", "need", "referral_id")
     _index("need_property", "need", "property_id", where="property_id IS NOT NULL")
     _index("need_inspection", "need", "inspection_id", where="inspection_id IS NOT NULL")
     _table(

@@ -4,14 +4,15 @@ import base64
 import binascii
 import math
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 import orjson
 from fastapi import APIRouter, Request
 from handoff_kit.auth import PUBLIC, Signer
-from handoff_kit.http import BodyRule, body_of, json_response
+from handoff_kit.http import body_of, json_response
 from starlette.responses import Response
 
+from portal_svc.api.forms import FORM, form_fields
 from portal_svc.handlers.tokens import (
     JWT_BEARER,
     ByAssertion,
@@ -22,8 +23,6 @@ from portal_svc.handlers.tokens import (
     unproven,
 )
 
-FORM: Final = "application/x-www-form-urlencoded"
-TOKEN_BODY: Final = BodyRule(max_bytes=16 * 1024, content_types=frozenset({FORM}))
 _LONGEST_SECRET: Final = 512
 _NO_STORE: Final = {"cache-control": "no-store", "pragma": "no-cache"}
 
@@ -138,15 +137,10 @@ def address_of(request: Request) -> str:
 def _form(body: bytes) -> dict[str, str]:
     """The parameters; none may stand twice (RFC 6749, 3.2). Raises: TokenRefused."""
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=32)
+        return form_fields(body)
     except ValueError:
-        raise TokenRefused("invalid_request", "The form cannot be read.") from None
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise TokenRefused("invalid_request", "A parameter stands twice.")
-    if any("\0" in value for value in form.values()):
-        raise TokenRefused("invalid_request", "The form holds a NUL character.")
-    return form
+        detail = "The form cannot be read, or a parameter stands twice."
+        raise TokenRefused("invalid_request", detail) from None
 
 
 def proof_of(authorization: list[str], form: dict[str, str]) -> BySecret | ByAssertion:

@@ -40,9 +40,7 @@ PAGES: Final[dict[PageKey, PageRule]] = {
             "offers:answer",
             frozenset({Role.PARTNER, Role.DEPARTMENT, Role.CASE_MANAGER}),
         ),
-        PageRule(
-            PageKey.FIGURES, "reports:read", frozenset({Role.CITY_MANAGER, Role.COORDINATOR})
-        ),
+        PageRule(PageKey.FIGURES, "reports:read", frozenset({Role.CITY_MANAGER, Role.COORDINATOR})),
         PageRule(PageKey.FLOWS, "ops:read", frozenset({Role.IT_OPERATOR})),
     )
 }

@@ -121,7 +121,7 @@ def form_token(secret: str) -> str:
 
 
 def form_token_fits(secret: str | None, given: str) -> bool:
-    return bool(secret) and hmac.compare_digest(form_token(secret or ""), given)
+    return secret is not None and hmac.compare_digest(form_token(secret).encode(), given.encode())
 
 
 def locked_until(failure: SignInFailure | None) -> datetime | None:

@@ -24,6 +24,8 @@ from portal_svc.tables import (
 
 Key = tuple[str, UUID]
 
+CHANGED: Final = "portal:changed"  # The wake-up after each set that was followed.
+
 # In the order of their columns, a row of the table is a row of the domain.
 TABLES: Final[dict[type, type[SQLModel]]] = {
     rows.CaseView: CaseRow,

@@ -119,6 +119,8 @@ class TokenIssuer:
         return Token(token, " ".join(sorted(scopes)))
 
     async def _prove(self, proof: BySecret | ByAssertion, address: str) -> Client:
+        if not proof.client_id.isprintable():
+            raise unproven()
         now = self._monotonic()
         of_client = (address, hashlib.sha256(proof.client_id.encode()).digest())
         wait = max(self._of_client.wait(of_client, now), self._of_address.wait(address, now))
@@ -186,6 +188,7 @@ class TokenIssuer:
             or not_before > now + _SKEW
             or not isinstance(jti, str)
             or not 0 < len(jti) <= _LONGEST_JTI
+            or not jti.isprintable()
         ):
             return None
         return {

@@ -146,9 +146,7 @@ class Counts:
     by_week: dict[datetime, int]
 
 
-async def counts_of(
-    connection: Connection, agency: str, since: datetime, timezone: str
-) -> Counts:
+async def counts_of(connection: Connection, agency: str, since: datetime, timezone: str) -> Counts:
     """Counts without restricted kinds, which are left out of every figure."""
     rows = await connection.fetch(
         "SELECT CASE WHEN n.status IN ('met', 'partly-met', 'unmet', 'withdrawn') THEN n.status"

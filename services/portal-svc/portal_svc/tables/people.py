@@ -7,6 +7,7 @@ from uuid import UUID
 
 from handoff_kit import sets
 from handoff_kit.db import Connection
+from sqlalchemy import Index
 from sqlmodel import Field
 
 from portal_svc.domain.people import Client, Person, SignInFailure
@@ -17,6 +18,11 @@ T = TypeVar("T")
 
 class ClientRow(Base, table=True):
     __tablename__ = "client"
+    __table_args__ = (
+        Index("client_client_id", "client_id", unique=True),
+        Index("client_list", "agency_id", "created_at", "id"),
+        {"schema": SCHEMA},
+    )
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
@@ -34,6 +40,11 @@ class ClientRow(Base, table=True):
 
 class PersonRow(Base, table=True):
     __tablename__ = "person"
+    __table_args__ = (
+        Index("person_email", "email", unique=True),
+        Index("person_list", "agency_id", "created_at", "id"),
+        {"schema": SCHEMA},
+    )
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
@@ -48,6 +59,12 @@ class PersonRow(Base, table=True):
 
 class SessionRow(Base, table=True):
     __tablename__ = "session"
+    __table_args__ = (
+        Index("session_token", "token_hash", unique=True),
+        Index("session_person", "agency_id", "person_id"),
+        Index("session_age", "expires_at"),
+        {"schema": SCHEMA},
+    )
 
     agency_id: str = text(key=True)
     token_hash: bytes = binary(key=True)
@@ -58,6 +75,7 @@ class SessionRow(Base, table=True):
 
 class SignInFailureRow(Base, table=True):
     __tablename__ = "sign_in_failure"
+    __table_args__ = (Index("sign_in_failure_age", "last_at"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     email_hash: bytes = binary(key=True)
@@ -69,6 +87,7 @@ class AssertionRow(Base, table=True):
     """Ids of client assertions that were used, until they would have expired anyway."""
 
     __tablename__ = "assertion"
+    __table_args__ = (Index("assertion_age", "expires_at"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     client_id: str = text(key=True)

@@ -3,13 +3,25 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import Index
+from sqlalchemy import text as text_
 from sqlmodel import Field
 
-from portal_svc.tables.base import Base, json, text, time
+from portal_svc.tables.base import SCHEMA, Base, json, text, time
 
 
 class CaseRow(Base, table=True):
     __tablename__ = "case_view"
+    __table_args__ = (
+        Index(
+            "case_view_open",
+            "agency_id",
+            "opened_at",
+            "id",
+            postgresql_where=text_("status <> 'closed'"),
+        ),
+        {"schema": SCHEMA},
+    )
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
@@ -30,6 +42,12 @@ class CaseRow(Base, table=True):
 
 class NeedRow(Base, table=True):
     __tablename__ = "need_view"
+    __table_args__ = (
+        Index("need_view_case", "agency_id", "case_id"),
+        Index("need_view_referrer", "agency_id", "referrer", "requested_at"),
+        Index("need_view_requested", "agency_id", "requested_at"),
+        {"schema": SCHEMA},
+    )
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
@@ -64,6 +82,11 @@ class ConsentRow(Base, table=True):
 
 class OfferRow(Base, table=True):
     __tablename__ = "offer_view"
+    __table_args__ = (
+        Index("offer_view_organization", "agency_id", "organization_id", "made_at"),
+        Index("offer_view_need", "agency_id", "need_id"),
+        {"schema": SCHEMA},
+    )
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
@@ -98,6 +121,7 @@ class OrganizationRow(Base, table=True):
 
 class DeliveryRow(Base, table=True):
     __tablename__ = "delivery_view"
+    __table_args__ = (Index("delivery_view_at", "agency_id", "at"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
@@ -110,6 +134,7 @@ class DeliveryRow(Base, table=True):
 
 class ParkedRow(Base, table=True):
     __tablename__ = "parked_view"
+    __table_args__ = (Index("parked_view_at", "agency_id", "at"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)

@@ -77,7 +77,7 @@ def reads_router(parts: Parts) -> APIRouter:
         viewer = viewer_of(caller)
         properties = await _properties(parts, viewer, [bundle])
         view = case_view(viewer, bundle, properties.get(case_id))
-        return respond(view, {"ETag": etag(bundle.case.version)})
+        return respond(view, {"ETag": etag(view["version"])})
 
     @router.get("/cases/{case_id}/timeline", response_model=Page[EntryOut])
     async def get_timeline(caller: Reads, case_id: UUID, page: PageParams) -> Response:

@@ -36,12 +36,13 @@ def follows(need: Need, ended: Offer, others: Iterable[Offer], policy: Policy) -
     step = SETTLEMENT[Outcome(ended.outcome)] if completed and ended.outcome else None
     if need.status in NEED_SETTLED:
         return _correction(need, step)
-    if step is not None:
+    if step is not None and not (ended.is_manager and ended.asked == Reason.NEED_ENDED):
         return Settle(step)
-    if any(_stands(offer, ended) for offer in others):
+    if any(_carries(offer, ended) for offer in others):
         return None
-    if ended.asked in _ASKED_FOR_GOOD and not completed:
-        return Then.TRY_NEXT if ended.asked == Reason.SUPERSEDED else None
+    if ended.asked in _ASKED_FOR_GOOD and (not completed or step is not None):
+        # Asked to end with a need that a person has opened again since: that person decides.
+        return Then.TRY_NEXT if ended.asked == Reason.SUPERSEDED else Then.NEEDS_PERSON
     if completed:
         return Then.TRY_NEXT
     return policy.reasons[Reason(ended.reason or Reason.OTHER)].then
@@ -59,12 +60,17 @@ def _correction(need: Need, step: NeedStep | None) -> Follows:
     return Settle(NeedStep.CORRECT if step is NeedStep.MEET else NeedStep.CORRECT_PARTLY)
 
 
-def _stands(offer: Offer, ended: Offer) -> bool:
+def stands(offer: Offer) -> bool:
+    """Open, and not about to end for good: silence may still be broken."""
+    return offer.open and offer.asked not in _ASKED_FOR_GOOD
+
+
+def _carries(offer: Offer, ended: Offer) -> bool:
     """Whether this other offer still carries the need at the level of the one that ended.
 
     A case manager's offer in hand does not: it looks for the next one below it.
     """
-    if not offer.open or offer.asked in _ASKED_FOR_GOOD:
+    if not stands(offer):
         return False
     return ended.is_manager or not (offer.is_manager and offer.in_hand)
 
@@ -105,7 +111,7 @@ def carried_by(offers: Iterable[Offer]) -> NeedStep | None:
     """The step that puts a freed need where its open offers have it; None: nobody has it."""
     waiting = False
     for offer in offers:
-        if offer.in_hand and offer.asked not in _ASKED_FOR_GOOD:
+        if offer.in_hand and stands(offer):
             return NeedStep.ACCEPT
         waiting = waiting or offer.waits
     return NeedStep.OFFER if waiting else None
@@ -113,9 +119,7 @@ def carried_by(offers: Iterable[Offer]) -> NeedStep | None:
 
 def manager_in_hand(offers: Iterable[Offer]) -> Offer | None:
     """The case manager's offer under which further ones are made."""
-    return next(
-        (o for o in offers if o.is_manager and o.in_hand and o.asked not in _ASKED_FOR_GOOD), None
-    )
+    return next((o for o in offers if o.is_manager and o.in_hand and stands(o)), None)
 
 
 def tries(offers: Iterable[Offer]) -> int:

@@ -31,12 +31,12 @@ from handoff_kit.consumer import Received
 from handoff_kit.errors import Waiting
 
 from referral_svc.domain import course
-from referral_svc.domain.matching import Candidate
 from referral_svc.domain.records import Attention, Bundle, Need, Offer
 from referral_svc.domain.routing import Then
 from referral_svc.domain.states import CaseStep, NeedStep, case_after, need_after
 from referral_svc.domain.timeline import Entry
-from referral_svc.handlers import placing
+from referral_svc.domain.verdicts import Candidate
+from referral_svc.handlers import case_steps, placing
 from referral_svc.handlers.work import Work
 
 
@@ -54,7 +54,7 @@ def answered(work: Work, received: Received) -> None:
 
 
 def _accepted(work: Work, bundle: Bundle, need: Need, offer: Offer, event: OfferAccepted) -> None:
-    ended = offer.asked in {Reason.NEED_ENDED, Reason.CONSENT_WITHDRAWN}
+    ended = offer.asked in _OVER or need.reason in _OVER
     offer.reason = offer.ended_at = None
     placing.stop_clock(offer)
     _note(work, bundle, Entry.OFFER_ACCEPTED, need, offer, event)
@@ -68,7 +68,7 @@ def _accepted(work: Work, bundle: Bundle, need: Need, offer: Offer, event: Offer
             _end_again(work, bundle, need, offer)
             return
         if bundle.case.status == CaseStatus.CLOSED:
-            placing.reopen_case(work, bundle)
+            case_steps.reopen_case(work, bundle)
         need.status = need_after(need.status, NeedStep.REVIVE)
         need.outcome = need.reason = need.settled_at = None
     else:
@@ -83,7 +83,10 @@ def _accepted(work: Work, bundle: Bundle, need: Need, offer: Offer, event: Offer
         if other.waits and (other.is_manager or not offer.is_manager):
             placing.end_offer(work, bundle, need, other, Reason.SUPERSEDED)
     if offer.is_manager:
-        placing.assign_case(work, bundle, offer.organization_id, None, event.actor_role)
+        case_steps.assign_case(work, bundle, offer.organization_id, None, event.actor_role)
+
+
+_OVER = frozenset({Reason.NEED_ENDED, Reason.CONSENT_WITHDRAWN})
 
 
 def _has_place_of(other: Offer, offer: Offer) -> bool:

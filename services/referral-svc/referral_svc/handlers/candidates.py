@@ -11,8 +11,9 @@ from handoff_kit.errors import NotVisible
 
 from referral_svc import tables
 from referral_svc.domain import course
-from referral_svc.domain.matching import Candidate, as_json, not_served
+from referral_svc.domain.matching import as_json
 from referral_svc.domain.records import Bundle, Need, Offer
+from referral_svc.domain.verdicts import Candidate, not_served
 from referral_svc.handlers.world import World
 
 

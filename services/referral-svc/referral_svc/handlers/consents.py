@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from event_schemas.codes import NEED_SETTLED, Reason
+from event_schemas.codes import NEED_SETTLED, NeedStatus, Reason
 from event_schemas.consents import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from handoff_kit import sets
 from handoff_kit.consumer import Received
@@ -17,6 +17,7 @@ from referral_svc.domain.timeline import Entry
 from referral_svc.handlers import placing
 from referral_svc.handlers.work import Work
 
+_HELPED = frozenset({NeedStatus.MET, NeedStatus.PARTLY_MET})
 _WAITS_FOR_MORE = frozenset({Attention.NO_CANDIDATES, Attention.ASK_FIRST})
 
 
@@ -64,6 +65,10 @@ def consent_ended(work: Work, received: Received) -> None:
         if need.status not in NEED_SETTLED:
             placing.settle(work, bundle, need, NeedStep.WITHDRAW, reason=reason, forced=True)
             continue
+        if need.status not in _HELPED:
+            # So that neither a late accept nor a person takes it up again without a new consent.
+            need.reason = reason
+            work.touch(bundle, need)
         for offer in bundle.offers_of(need):
             if offer.open:
                 placing.end_offer(work, bundle, need, offer, reason, forced=True)

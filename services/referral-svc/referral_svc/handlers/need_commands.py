@@ -9,10 +9,11 @@ from handoff_kit.errors import Conflict, FieldError, Invalid, NotVisible, ScopeM
 from handoff_kit.http import etag
 
 from referral_svc.domain import course
-from referral_svc.domain.matching import Candidate, pick
+from referral_svc.domain.matching import pick
 from referral_svc.domain.records import Bundle, Need, Offer
 from referral_svc.domain.states import NeedStep, need_after
 from referral_svc.domain.timeline import Entry
+from referral_svc.domain.verdicts import Candidate
 from referral_svc.handlers import answers, placing
 from referral_svc.handlers.commands import Approve, Hold, MakeOffer, Resume, Withdraw
 from referral_svc.handlers.views import need_view, offer_view
@@ -130,7 +131,7 @@ def _resume(work: Work, bundle: Bundle, need: Need, command: Resume) -> Answer:
     work.touch(bundle, need)
     facts = {"category": need.category}
     work.write(bundle, Entry.NEED_RESUMED, need, role=command.role, facts=facts)
-    waiting = [offer for offer in bundle.offers_of(need) if offer.open]
+    waiting = [offer for offer in bundle.offers_of(need) if course.stands(offer)]
     for offer in waiting:
         placing.resume_clock(work, bundle, need, offer)
     if not any(offer.waits or not offer.is_manager for offer in waiting):
@@ -156,8 +157,7 @@ def _approve(work: Work, bundle: Bundle, need: Need, command: Approve) -> Answer
     work.touch(bundle, need)
     work.write(bundle, Entry.APPROVED, need, role=command.role)
     match = placing.match_for(work, bundle, need, rule, rule.target)
-    placing.say_matched(work, need, match, status)
-    placing.place(work, bundle, need)
+    placing.place_first(work, bundle, need, rule, match)
     return need_answer(need)
 
 

@@ -43,7 +43,7 @@ from referral_svc.domain.states import (
     need_after,
 )
 from referral_svc.domain.timeline import Entry
-from referral_svc.handlers import placing
+from referral_svc.handlers import case_steps, placing
 from referral_svc.handlers.commands import (
     AddNeed,
     AddNote,
@@ -157,7 +157,7 @@ def _case_answer(command: Command, bundle: Bundle, status: int = 200) -> Answer:
 def _assign(work: Work, bundle: Bundle, command: Assign) -> Answer:
     if bundle.case.status == CaseStatus.CLOSED:
         raise IllegalTransition(allowed=["reopen"])
-    placing.assign_case(work, bundle, command.organization, command.assignee, command.role)
+    case_steps.assign_case(work, bundle, command.organization, command.assignee, command.role)
     return _case_answer(command, bundle)
 
 
@@ -210,7 +210,7 @@ def _add_need(work: Work, bundle: Bundle, command: AddNeed, consents: list[Any])
             raise ConsentRequired
     inputs = work.world.inputs_of(case.agency_id, like.match_id) if like.match_id else None
     if case.status == CaseStatus.CLOSED:
-        placing.reopen_case(work, bundle, command.role)
+        case_steps.reopen_case(work, bundle, command.role)
     event = NeedRequested(
         case_id=case.id,
         need_id=command.need_id,
@@ -273,7 +273,7 @@ def _close(work: Work, bundle: Bundle, command: Close) -> Answer:
     if command.reason == COULD_NOT_REACH:
         _tried_enough(work, bundle)
     # Closed first, so that the last need's end does not close it for another reason.
-    placing.close_case(work, bundle, command.reason, command.role)
+    case_steps.close_case(work, bundle, command.reason, command.role)
     for need in open_needs:
         assert step is not None
         reason = _reason(command.reason)
@@ -317,7 +317,7 @@ def _reopen(work: Work, bundle: Bundle, command: Reopen) -> Answer:
         if unknown:
             raise NotVisible
         chosen = [bundle.needs[id_] for id_ in command.needs]
-    placing.reopen_case(work, bundle, command.role)
+    case_steps.reopen_case(work, bundle, command.role)
     for need in chosen:
         if need.reason == Reason.CONSENT_WITHDRAWN:
             raise ConsentRequired

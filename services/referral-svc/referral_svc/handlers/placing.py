@@ -2,10 +2,7 @@
 
 from uuid import UUID, uuid4
 
-from event_schemas.cases import CaseAssigned, CaseClosed, CaseReopened
 from event_schemas.codes import (
-    NEED_SETTLED,
-    CaseStatus,
     ClockKind,
     NeedStatus,
     OfferStatus,
@@ -16,11 +13,13 @@ from event_schemas.codes import (
 from event_schemas.referrals import NeedMatched, NeedSettled, OfferCancelRequested, OfferMade
 
 from referral_svc.domain import course
-from referral_svc.domain.matching import Candidate, Match, ask_first, pick
+from referral_svc.domain.matching import Match, ask_first, pick
 from referral_svc.domain.records import Attention, Bundle, Need, Offer
 from referral_svc.domain.routing import Rule
-from referral_svc.domain.states import CaseStep, NeedStep, case_after, need_after
+from referral_svc.domain.states import NeedStep, need_after
 from referral_svc.domain.timeline import Entry
+from referral_svc.domain.verdicts import Candidate
+from referral_svc.handlers import case_steps
 from referral_svc.handlers.work import Work
 
 
@@ -53,6 +52,17 @@ def say_matched(work: Work, need: Need, match: Match, status: NeedStatus) -> Non
             excluded=match.excluded,
         ),
     )
+
+
+def place_first(work: Work, bundle: Bundle, need: Need, rule: Rule, match: Match) -> None:
+    """Ask the first candidate for a need that is matching, and say how the match came out."""
+    found = pick(match, (), work.world.turns.get(need.agency_id, {}))
+    status = NeedStatus.OFFERED if found is not None else NeedStatus.MATCHING
+    say_matched(work, need, match, status)
+    if found is not None:
+        offer_to(work, bundle, need, rule, found, match.id)
+    else:
+        place(work, bundle, need)
 
 
 def place(work: Work, bundle: Bundle, need: Need, parent: Offer | None = None) -> None:
@@ -262,80 +272,13 @@ def settle(
         if not offer.open:
             continue
         if offer.is_manager and offer.in_hand and not forced and step is not NeedStep.WITHDRAW:
+            # Partner ends it with the need; nothing lies below it from now on.
+            offer.asked = Reason.NEED_ENDED
             stop_clock(offer)
             bundle.changed.add(offer.id)
         else:
             end_offer(work, bundle, need, offer, why, forced=forced)
-    close_if_done(work, bundle)
-
-
-def close_if_done(work: Work, bundle: Bundle) -> None:
-    if bundle.case.status != CaseStatus.CLOSED and all(
-        need.status in NEED_SETTLED for need in bundle.needs.values()
-    ):
-        close_case(work, bundle, "needs-settled")
-
-
-def close_case(work: Work, bundle: Bundle, reason: str, role: str = Role.SYSTEM) -> None:
-    case = bundle.case
-    case.status = case_after(case.status, CaseStep.CLOSE)
-    case.closed_at, case.close_reason = work.now, reason
-    work.write(bundle, Entry.CASE_CLOSED, role=role, facts={"reason": reason})
-    work.say(
-        case.agency_id,
-        CaseClosed(
-            case_id=case.id,
-            restricted=case.restricted,
-            at=work.now,
-            version=case.version,
-            status=case.status,
-            actor_role=role,
-            reason=reason,
-        ),
-    )
-
-
-def reopen_case(work: Work, bundle: Bundle, role: str = Role.SYSTEM) -> None:
-    case = bundle.case
-    case.status = case_after(case.status, CaseStep.REOPEN)
-    case.closed_at = case.close_reason = None
-    work.write(bundle, Entry.CASE_REOPENED, role=role)
-    work.say(
-        case.agency_id,
-        CaseReopened(
-            case_id=case.id,
-            restricted=case.restricted,
-            at=work.now,
-            version=case.version,
-            status=case.status,
-            actor_role=role,
-        ),
-    )
-
-
-def assign_case(
-    work: Work,
-    bundle: Bundle,
-    organization_id: UUID | None,
-    assignee: str | None,
-    role: str = Role.SYSTEM,
-) -> None:
-    case = bundle.case
-    case.organization_id, case.assignee = organization_id, assignee
-    work.write(bundle, Entry.CASE_ASSIGNED, role=role)
-    work.say(
-        case.agency_id,
-        CaseAssigned(
-            case_id=case.id,
-            restricted=case.restricted,
-            at=work.now,
-            version=case.version,
-            status=case.status,
-            actor_role=role,
-            organization_id=organization_id,
-            assignee=assignee,
-        ),
-    )
+    case_steps.close_if_done(work, bundle)
 
 
 def rest(bundle: Bundle, need: Need) -> bool:

@@ -8,11 +8,11 @@ from event_schemas.referrals import NeedApprovalRequested, NeedRequested
 from handoff_kit.consumer import Received
 
 from referral_svc.domain import routing
-from referral_svc.domain.matching import Inputs, pick
 from referral_svc.domain.records import Attention, Bundle, Case, Need
 from referral_svc.domain.states import NeedStep, need_after
 from referral_svc.domain.timeline import Entry
-from referral_svc.handlers import placing
+from referral_svc.domain.verdicts import Inputs
+from referral_svc.handlers import case_steps, placing
 from referral_svc.handlers.work import Work
 from referral_svc.handlers.world import Planned, looks_at
 
@@ -27,7 +27,7 @@ def need_requested(work: Work, received: Received) -> None:
     elif event.need_id in bundle.needs:
         return
     elif bundle.case.status == CaseStatus.CLOSED:
-        placing.reopen_case(work, bundle, event.referrer_role)
+        case_steps.reopen_case(work, bundle, event.referrer_role)
     add_need(work, bundle, event)
 
 
@@ -52,13 +52,7 @@ def add_need(work: Work, bundle: Bundle, event: NeedRequested) -> Need:
     elif rule.approval:
         _ask_approval(work, bundle, need, rule.approval)
     else:
-        found = pick(match, (), work.world.turns.get(agency, {}))
-        status = NeedStatus.OFFERED if found is not None else NeedStatus.MATCHING
-        placing.say_matched(work, need, match, status)
-        if found is not None:
-            placing.offer_to(work, bundle, need, rule, found, match.id)
-        else:
-            placing.place(work, bundle, need)
+        placing.place_first(work, bundle, need, rule, match)
     return need
 
 

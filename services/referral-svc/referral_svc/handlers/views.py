@@ -86,7 +86,6 @@ def case_view(viewer: Viewer, bundle: Bundle, property_id: UUID | None = None) -
             "assignee": case.assignee,
             "closed_at": case.closed_at,
             "close_reason": case.close_reason,
-            "restricted": case.restricted,
             "contact_attempts": case.attempts,
             "needs": [need_view(need) for need in _by_age(bundle.needs.values())],
             "offers": [offer_view(offer) for offer in bundle.offers.values()],
@@ -96,7 +95,6 @@ def case_view(viewer: Viewer, bundle: Bundle, property_id: UUID | None = None) -
         needs = [need for id_, need in bundle.needs.items() if id_ in asked]
         view = {
             **_head(bundle, case.status),
-            "assigned_to": None,
             "needs": [_target_need(need) for need in _by_age(needs)],
             "offers": [offer_view(offer) for offer in own],
         }
@@ -104,7 +102,8 @@ def case_view(viewer: Viewer, bundle: Bundle, property_id: UUID | None = None) -
         needs = _own_needs(viewer, bundle)
         view = {
             **_head(bundle, _coarse_case(needs)),
-            "assigned_to": None,
+            # Grows with what this viewer may see, and with nothing else.
+            "version": sum(list(Coarse).index(coarse(need)) + 1 for need in needs),
             "needs": [_coarse_need(need) for need in _by_age(needs)],
         }
     known = case.property_id or property_id
@@ -125,6 +124,13 @@ def _head(bundle: Bundle, status: str) -> dict[str, Any]:
         "area": case.area,
         "opened_at": case.opened_at,
         "version": case.version,
+        "restricted": case.restricted,
+        "assigned_to": None,
+        "assignee": None,
+        "closed_at": None,
+        "close_reason": None,
+        "contact_attempts": [],
+        "offers": [],
     }
 
 

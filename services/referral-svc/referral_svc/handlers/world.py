@@ -20,8 +20,9 @@ from handoff_kit.db import Connection
 from referral_svc import tables
 from referral_svc.domain import matching
 from referral_svc.domain.directory import Directory, Organization, Service
-from referral_svc.domain.matching import Inputs, Match
+from referral_svc.domain.matching import Match
 from referral_svc.domain.routing import Policy, Rule
+from referral_svc.domain.verdicts import Inputs
 from referral_svc.tables import Key
 
 _MOST_KEPT = 20_000  # matches and plans in memory; then they are forgotten and judged again

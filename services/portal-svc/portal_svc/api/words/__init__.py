@@ -44,6 +44,11 @@ class Words:
             return f"{n:,}".replace(",", ".") if n >= 10_000 else str(n)
         return f"{n:,}"
 
+    def decimal(self, n: float) -> str:
+        """With one place: 0.3 or 0,3."""
+        text = f"{n:.1f}"
+        return text.replace(".", ",") if self.language == "es" else text
+
     def day(self, day: date) -> str:
         month = MONTHS[day.month - 1][self._at]
         return f"{day.day} {month}" if self.language == "es" else f"{month} {day.day}"

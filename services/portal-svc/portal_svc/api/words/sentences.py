@@ -19,7 +19,7 @@ MONTHS: Final = (
 
 SENTENCES: Final[dict[str, tuple[str, str]]] = {
     # Every page
-    "skip": ("Skip to the list", "Ir a la lista"),
+    "skip": ("Skip to the content", "Ir al contenido"),
     "pages": ("Pages", "Páginas"),
     "language": ("Language", "Idioma"),
     "sign-out": ("Sign out", "Cerrar sesión"),
@@ -29,7 +29,6 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "live.lost": ("Connection lost, trying again", "Sin conexión, reintentando"),
     "live.updated": ("Updated at {time}", "Actualizada a las {time}"),
     "live.ended": ("You are signed out. Sign in again.", "La sesión terminó. Entre de nuevo."),
-    "as-of": ("As of {at}", "Datos del {at}"),
     "unknown-area": ("Area not known", "Zona desconocida"),
     "first-rows": ("The first {n} are shown.", "Se muestran los primeros {n}."),
     # Signing in
@@ -84,8 +83,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "inspector.where": ("Where", "Dónde"),
     "inspector.when": ("Referred", "Derivada"),
     "inspector.status": ("What happened", "Qué pasó"),
-    "inspector.count.one": ("{n} referral", "{n} derivación"),
-    "inspector.count.many": ("{n} referrals", "{n} derivaciones"),
+    "inspector.count.word.one": ("referral", "derivación"),
+    "inspector.count.word.many": ("referrals", "derivaciones"),
     "inspector.in-hand": ("being helped", "con ayuda en curso"),
     # Case manager
     "case-manager.title": ("Queue", "Casos pendientes"),
@@ -105,8 +104,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "case-manager.attempts.one": ("{n} attempt", "{n} intento"),
     "case-manager.attempts.many": ("{n} attempts", "{n} intentos"),
     "case-manager.no-attempt": ("Not tried yet", "Sin intentos"),
-    "case-manager.open.one": ("{n} open case", "{n} caso abierto"),
-    "case-manager.open.many": ("{n} open cases", "{n} casos abiertos"),
+    "case-manager.open.word.one": ("open case", "caso abierto"),
+    "case-manager.open.word.many": ("open cases", "casos abiertos"),
     "case-manager.unassigned": ("with nobody yet", "sin asignar"),
     "case-manager.mine": ("with you", "a su cargo"),
     "case-manager.restricted": ("Sensitive", "Confidencial"),
@@ -128,8 +127,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "partner.due": ("Answer by {at}", "Responder antes del {at}"),
     "partner.overdue": ("Answer was due {at}", "Debía responderse el {at}"),
     "partner.asked": ("You asked a question", "Usted hizo una pregunta"),
-    "partner.waiting.one": ("{n} waits for your answer", "{n} espera su respuesta"),
-    "partner.waiting.many": ("{n} wait for your answer", "{n} esperan su respuesta"),
+    "partner.waiting.word.one": ("waits for your answer", "espera su respuesta"),
+    "partner.waiting.word.many": ("wait for your answer", "esperan su respuesta"),
     "partner.in-hand": ("in your hands", "a su cargo"),
     # City manager
     "city-manager.title": ("Figures", "Cifras"),
@@ -160,8 +159,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "What moves between the services, as far as this page has read it.",
         "Lo que circula entre los servicios, hasta donde esta página lo ha leído.",
     ),
-    "it.topics": ("Topics", "Temas"),
-    "it.topic": ("Topic", "Tema"),
+    "it.topics": ("Topics", "Canales de eventos"),
+    "it.topic": ("Topic", "Canal"),
     "it.newest": ("Newest event", "Último evento"),
     "it.delay": ("Read after", "Leído en"),
     "it.seconds": ("{n} s", "{n} s"),
