@@ -9,7 +9,7 @@ from handoff_kit.bus.ports import Log, Position, Reader
 from handoff_kit.consumer import Consumer, Fenced, Group
 from handoff_kit.db import AWAY, Database
 from handoff_kit.errors import Transient
-from handoff_kit.outbox import pause
+from handoff_kit.outbox import next_pause, pause
 from handoff_kit.telemetry import process_metrics
 from handoff_kit.wakes import Wakes
 
@@ -48,27 +48,27 @@ class GroupRunner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until *stop*; the set in hand is finished first."""
-        wait = 0.2
+        wait = 0.0
         while not stop.is_set():
             reader: Reader | None = None
+            began = time.monotonic()
+            before = self.consumer.applied
             try:
                 reader = await self._log.reader(
                     self._group.name, self._group.topics, self.consumer.lookup
                 )
                 self.readers_made += 1
-                before = self.consumer.applied
                 await self._consume(reader, stop)
             except AWAY as error:
                 log.warning("group %s pauses: %s", self._group.name, type(error).__name__)
-                if reader is not None and self.consumer.applied > before:
-                    wait = 0.2
             except Exception:
                 log.exception("group %s starts again", self._group.name)
             finally:
                 if reader is not None:
                     await reader.close()
+            last = wait if self.consumer.applied == before else 0.0
+            wait = next_pause(last, time.monotonic() - began)
             await pause(stop, wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-            wait = min(wait * 2, 30.0)
 
     async def _consume(self, reader: Reader, stop: asyncio.Event) -> None:
         repaired = measured = 0.0

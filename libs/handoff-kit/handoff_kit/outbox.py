@@ -7,6 +7,7 @@ there is no cursor, so a row that commits late is never passed over.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -121,21 +122,24 @@ class Relay:
         self.moved = 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Relay until *stop*, then move what is left once more. Never raises for a lost database.
+        """Relay until *stop*, then move what is left once more. Never raises.
 
         A failure backs off from 0.2 to 30 seconds.
         """
         woken = self._wakes.subscribe([f"outbox:{self._service}"])
-        wait = 0.2
+        wait = 0.0
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 await self._hold_and_move(stop, woken)
-                wait = 0.2
             except AWAY as error:
-                self.active = False
                 log.warning("relay of %s pauses: %s", self._service, type(error).__name__)
-                await pause(stop, wait)
-                wait = min(wait * 2, 30.0)
+            except Exception:
+                # A relay that ended would be missed by nobody until the outbox is long.
+                log.exception("relay of %s starts again", self._service)
+            self.active = False
+            wait = next_pause(wait, time.monotonic() - began)
+            await pause(stop, wait)
         self._wakes.unsubscribe(woken)
 
     async def _hold_and_move(self, stop: asyncio.Event, woken: asyncio.Event) -> None:
@@ -161,6 +165,15 @@ class Relay:
         finally:
             self.active = False
             connection.terminate()
+
+
+def next_pause(last: float, ran: float) -> float:
+    """Seconds to pause after a failure: 0.2 to 30, doubled unless it *ran* well meanwhile.
+
+    *last* is the pause before, 0 at first. What ran for a minute had recovered: its failure is a
+    new one.
+    """
+    return 0.2 if not last or ran > 60 else min(last * 2, 30.0)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> bool:

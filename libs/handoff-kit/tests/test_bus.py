@@ -1,107 +1,15 @@
 """One conformance suite for every log: the embedded one and Apache Kafka."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from uuid import uuid4
 
-import asyncpg
 import pytest
-from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher
-from handoff_kit.bus.kafka_settings import KafkaSettings
-from handoff_kit.bus.ports import Log, Outgoing, Publisher, Record, Rejected
-from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher
-from handoff_kit.consumer import Consumer, Group
-from handoff_kit.db import Database, connect
+from handoff_kit.bus.ports import Record, Rejected
+from handoff_kit.consumer import Consumer
+from handoff_kit.db import connect
 from handoff_kit.errors import Transient
-from handoff_kit.groups import GroupRunner
-from handoff_kit.outbox import Mover, Relay, Sender
+from handoff_kit.outbox import Relay
 from handoff_kit.tx import Tx, flush
-from handoff_kit.wakes import Wakes
-
-
-@dataclass
-class Bus:
-    """A log under test. ``new_log`` makes one more member's view of it."""
-
-    name: str
-    new_log: Callable[[], Log]
-    publisher: Publisher
-    step: Callable[[], Callable[[asyncpg.Connection], Awaitable[int]]]
-    wakes: Wakes
-    topic: str = "handoff.cases"
-
-
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-async def bus(request, database, db) -> AsyncIterator[Bus]:
-    wakes = Wakes()
-    if request.param == "embedded":
-        yield Bus(
-            "embedded",
-            lambda: PostgresLog(database.url, db.sets_role, wakes),
-            PostgresPublisher(database.url, db.sets_role, wakes),
-            lambda: Mover("toy", wakes),
-            wakes,
-        )
-        return
-    settings = KafkaSettings(request.getfixturevalue("kafka_bootstrap"))
-    log = KafkaLog(settings)
-    await log.create_topics({"handoff.cases": (12, None), "handoff.parked": (12, None)})
-    publisher = KafkaPublisher(settings)
-    yield Bus(
-        "kafka", lambda: KafkaLog(settings), publisher, lambda: Sender("toy", publisher), wakes
-    )
-    await publisher.close()
-
-
-def outgoing(event, sequence, **more) -> Outgoing:
-    headers = {
-        "ce_id": str(uuid4()),
-        "ce_source": "/handoff/test",
-        "ce_type": event.TYPE,
-        "ce_agency": "test-city",
-        "ce_sequence": str(sequence),
-        "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
-        **more,
-    }
-    return Outgoing("handoff.cases", event.key_value(), headers, event.model_dump_json().encode())
-
-
-class Member:
-    """A member of the toy's group that applies what comes; ``group`` is unique to the test."""
-
-    def __init__(self, bus: Bus, db: Database, group: Group) -> None:
-        self.runner = GroupRunner(db, group, bus.new_log(), bus.wakes)
-        self.stop = asyncio.Event()
-        self.task = asyncio.create_task(self.runner.run(self.stop))
-
-    async def end(self) -> None:
-        self.stop.set()
-        await asyncio.wait_for(self.task, 20)
-
-
-@pytest.fixture
-def group(built) -> Group:
-    base = built.groups[0]
-    # A group of its own, so that a shared broker remembers nothing of other tests.
-    return Group(f"toy-{uuid4().hex[:8]}", base.events, base.apply, topics=("handoff.cases",))
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)
-
-
-async def applied(admin, keys) -> dict[str, list[int]]:
-    rows = await admin.fetch(
-        "SELECT key, sequence FROM toy.applied WHERE key = ANY($1::text[]) ORDER BY id",
-        [str(k) for k in keys],
-    )
-    found: dict[str, list[int]] = {str(k): [] for k in keys}
-    for row in rows:
-        found[row["key"]].append(row["sequence"])
-    return found
 
 
 def parked_of(case) -> str:
@@ -109,7 +17,7 @@ def parked_of(case) -> str:
     return f"SELECT count(*) FROM toy.parked WHERE key = '{case}'"
 
 
-async def test_order_per_key_headers_and_traceparent_are_kept(bus, closed):
+async def test_order_per_key_headers_and_traceparent_are_kept(bus, closed, outgoing):
     cases = [uuid4() for _ in range(5)]
     sent = [outgoing(closed(case, n), n) for n in range(1, 21) for case in cases]
     assert await bus.publisher.send(sent) == [None] * len(sent)
@@ -135,7 +43,7 @@ async def test_order_per_key_headers_and_traceparent_are_kept(bus, closed):
     assert record.value == sent[0].value
 
 
-async def test_two_megabytes_are_refused_with_a_clear_error(bus, closed):
+async def test_two_megabytes_are_refused_with_a_clear_error(bus, closed, outgoing):
     small = outgoing(closed(uuid4()), 1)
     large = small._replace(key=str(uuid4()), value=b"x" * 2_000_000)
     refused, taken = await bus.publisher.send([large, small])
@@ -144,12 +52,14 @@ async def test_two_megabytes_are_refused_with_a_clear_error(bus, closed):
     assert taken is None
 
 
-async def test_duplicates_on_the_wire_have_no_second_effect(bus, db, admin, group, closed):
+async def test_duplicates_on_the_wire_have_no_second_effect(
+    bus, admin, closed, outgoing, until, applied, start_member
+):
     case = uuid4()
     records = [outgoing(closed(case, n), n) for n in (1, 2, 3)]
     await bus.publisher.send(records)
     await bus.publisher.send(records)
-    member = Member(bus, db, group)
+    member = start_member()
 
     async def settled():
         return member.runner.consumer.duplicates >= 3
@@ -159,10 +69,12 @@ async def test_duplicates_on_the_wire_have_no_second_effect(bus, db, admin, grou
     assert await applied(admin, [case]) == {str(case): [1, 2, 3]}
 
 
-async def test_a_gap_waits_for_the_missing_event(bus, db, admin, group, closed):
+async def test_a_gap_waits_for_the_missing_event(
+    bus, admin, closed, outgoing, until, applied, start_member
+):
     case = uuid4()
     one, two, three = [outgoing(closed(case, n), n) for n in (1, 2, 3)]
-    member = Member(bus, db, group)
+    member = start_member()
     await bus.publisher.send([one, three])
 
     async def waits():
@@ -178,10 +90,12 @@ async def test_a_gap_waits_for_the_missing_event(bus, db, admin, group, closed):
     await member.end()
 
 
-async def test_restart_goes_on_at_the_stored_offset(bus, db, admin, group, closed, toy):
+async def test_restart_goes_on_at_the_stored_offset(
+    bus, admin, closed, toy, outgoing, until, applied, start_member
+):
     case = uuid4()
     await bus.publisher.send([outgoing(closed(case, n), n) for n in (1, 2, 3)])
-    first = Member(bus, db, group)
+    first = start_member()
 
     async def three():
         return len((await applied(admin, [case]))[str(case)]) == 3
@@ -189,7 +103,7 @@ async def test_restart_goes_on_at_the_stored_offset(bus, db, admin, group, close
     await until(three)
     await first.end()
     await bus.publisher.send([outgoing(closed(case, n), n) for n in (4, 5)])
-    second = Member(bus, db, group)
+    second = start_member()
 
     async def five():
         return len((await applied(admin, [case]))[str(case)]) == 5
@@ -200,13 +114,15 @@ async def test_restart_goes_on_at_the_stored_offset(bus, db, admin, group, close
     assert await admin.fetchval("SELECT count(*) FROM toy.applied WHERE key = $1", str(case)) == 5
 
 
-async def test_f12_two_members_share_and_lose_nothing(bus, db, admin, group, closed):
+async def test_f12_two_members_share_and_lose_nothing(
+    bus, admin, closed, outgoing, until, applied, start_member
+):
     cases = [uuid4() for _ in range(30)]
-    first = Member(bus, db, group)
+    first = start_member()
     expected = {str(c): list(range(1, 11)) for c in cases}
     for n in range(1, 6):
         await bus.publisher.send([outgoing(closed(c, n), n) for c in cases])
-    second = Member(bus, db, group)
+    second = start_member()
     for n in range(6, 11):
         await bus.publisher.send([outgoing(closed(c, n), n) for c in cases])
         await asyncio.sleep(0.3)
@@ -227,10 +143,12 @@ async def test_f12_two_members_share_and_lose_nothing(bus, db, admin, group, clo
     await second.end()
 
 
-async def test_poison_is_parked_and_other_cases_flow(bus, db, admin, group, closed):
+async def test_poison_is_parked_and_other_cases_flow(
+    bus, admin, closed, outgoing, until, applied, start_member
+):
     bad, good = uuid4(), uuid4()
     poison = outgoing(closed(bad, 1), 1)._replace(value=b"\xff not json")
-    member = Member(bus, db, group)
+    member = start_member()
     await bus.publisher.send([poison, outgoing(closed(good, 1), 1), outgoing(closed(bad, 2), 2)])
 
     async def parked():
@@ -241,21 +159,13 @@ async def test_poison_is_parked_and_other_cases_flow(bus, db, admin, group, clos
     assert await applied(admin, [bad, good]) == {str(bad): [], str(good): [1]}
 
 
-async def emit(db: Database, events) -> None:
-    async with db.sets() as connection:
-        tx = Tx(connection, await connection.fetchval("SELECT clock_timestamp()"), "toy")
-        for event in events:
-            tx.emit(event, agency="test-city")
-        await flush(tx)
-
-
 async def test_f9_a_late_commit_with_a_lower_id_is_delivered(
-    bus, db, database, admin, group, closed
+    bus, db, database, admin, closed, until, applied, emit, start_member
 ):
     early, late = uuid4(), uuid4()
     stop = asyncio.Event()
     relay = asyncio.create_task(Relay(database.url, "toy", bus.step(), bus.wakes).run(stop))
-    member = Member(bus, db, group)
+    member = start_member()
     async with db.sets() as connection:
         tx = Tx(connection, await connection.fetchval("SELECT clock_timestamp()"), "toy")
         tx.emit(closed(late), agency="test-city")
@@ -276,12 +186,14 @@ async def test_f9_a_late_commit_with_a_lower_id_is_delivered(
     await relay
 
 
-async def test_f6_one_of_two_relays_idles(bus, db, database, admin, group, closed):
+async def test_f6_one_of_two_relays_idles(
+    bus, db, database, admin, closed, until, applied, emit, start_member
+):
     cases = [uuid4() for _ in range(10)]
     stop = asyncio.Event()
     relays = [Relay(database.url, "toy", bus.step(), bus.wakes) for _ in range(2)]
     running = [asyncio.create_task(r.run(stop)) for r in relays]
-    member = Member(bus, db, group)
+    member = start_member()
     for n in range(1, 11):
         await emit(db, [closed(c, n) for c in cases])
 
@@ -299,12 +211,14 @@ async def test_f6_one_of_two_relays_idles(bus, db, database, admin, group, close
     await asyncio.gather(*running)
 
 
-async def test_f7_the_lock_goes_with_its_connection(bus, db, database, admin, group, closed):
+async def test_f7_the_lock_goes_with_its_connection(
+    bus, db, database, admin, closed, until, applied, emit, start_member
+):
     case = uuid4()
     stop = asyncio.Event()
     relay = Relay(database.url, "toy", bus.step(), bus.wakes)
     running = asyncio.create_task(relay.run(stop))
-    member = Member(bus, db, group)
+    member = start_member()
     for n in range(1, 31):
         await emit(db, [closed(case, n)])
         if n % 10 == 0:
@@ -323,13 +237,13 @@ async def test_f7_the_lock_goes_with_its_connection(bus, db, database, admin, gr
 
 
 async def test_f8_a_long_writer_elsewhere_does_not_stall(
-    bus, db, database, postgres_url, admin, group, closed
+    bus, db, database, postgres_url, admin, closed, until, applied, emit, start_member
 ):
     case = uuid4()
     other = await connect(postgres_url)
     stop = asyncio.Event()
     relay = asyncio.create_task(Relay(database.url, "toy", bus.step(), bus.wakes).run(stop))
-    member = Member(bus, db, group)
+    member = start_member()
     try:
         async with other.transaction():
             await other.execute("CREATE TABLE slow (x int)")
@@ -350,7 +264,7 @@ async def test_f8_a_long_writer_elsewhere_does_not_stall(
     await relay
 
 
-async def test_f12_a_zombie_is_fenced(bus, db, admin, group, closed):
+async def test_f12_a_zombie_is_fenced(db, admin, group, closed, outgoing, applied):
     case = uuid4()
     records = [
         Record("handoff.cases", 0, i, str(case), o.headers, o.value)

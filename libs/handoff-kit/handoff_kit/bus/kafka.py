@@ -22,6 +22,8 @@ from handoff_kit.errors import Transient
 
 log = logging.getLogger(__name__)
 _TELL_SECONDS = 1.0
+# While the group's coordinator is away aiokafka tries a commit for ever; nothing may wait for that.
+_TELL_PATIENCE = 2.0
 
 
 class KafkaLog:
@@ -90,6 +92,8 @@ class KafkaReader:
         self._lookup = lookup
         self._group = group
         self._told_at = 0.0
+        # Whether the partitions that are ours now were sought; None while that is under way.
+        self._sought: bool | None = True
         self._consumer = AIOKafkaConsumer(
             **settings.client(),
             group_id=group,
@@ -136,11 +140,27 @@ class KafkaReader:
         return frozenset((p.topic, p.partition) for p in self._consumer.assignment())
 
     async def fetch(self, limit: int, wait: float) -> list[Record]:
+        self._check_alive()
         try:
             batches = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
         except KafkaError as error:
             raise Transient(f"the log cannot be read now ({type(error).__name__})") from error
+        if self._sought is not True:
+            # Read from where Kafka thinks we stand; the seek brings them back if they are due.
+            return []
         return [_record(message) for batch in batches.values() for message in batch]
+
+    def _check_alive(self) -> None:
+        """Raises: Transient when this consumer would answer nothing, or wrongly, for ever.
+
+        aiokafka tells of a failed coordinator in ``getmany``, but not of a task that was
+        cancelled, nor of a fetcher that ended, nor of a seek that failed in its listener.
+        """
+        if self._sought is False:
+            raise Transient("the database's offsets could not be sought")
+        coordination = self._consumer._coordinator._coordination_task
+        if coordination.cancelled() or self._consumer._fetcher.error_future.done():
+            raise Transient("the consumer's background tasks have ended")
 
     async def rewind(self) -> None:
         try:
@@ -155,9 +175,12 @@ class KafkaReader:
         self._told_at = now
         owned = self._consumer.assignment()
         offsets = {TopicPartition(p.topic, p.partition): p.offset for p in positions}
+        offsets = {p: o for p, o in offsets.items() if p in owned}
+        if not offsets:
+            return
         try:
-            await self._consumer.commit({p: o for p, o in offsets.items() if p in owned})
-        except KafkaError as error:
+            await asyncio.wait_for(self._consumer.commit(offsets), _TELL_PATIENCE)
+        except (KafkaError, TimeoutError) as error:
             # Only lag tools read it; the next one will say more.
             log.info(
                 "the log did not note the offsets of %s: %s", self._group, type(error).__name__
@@ -187,7 +210,14 @@ class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]
         """Nothing: what is in hand is fenced by the database's offset."""
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        await self._reader.seek([(p.topic, p.partition) for p in assigned])
+        """What is raised here aiokafka only logs, so the reader remembers it and stops reading."""
+        self._reader._sought = None
+        try:
+            await self._reader.seek([(p.topic, p.partition) for p in assigned])
+        except BaseException:
+            self._reader._sought = False
+            raise
+        self._reader._sought = True
 
 
 def _record(message: Any) -> Record:

@@ -46,11 +46,20 @@ class PostgresLog:
         self._dsn = dsn
         self._role = role
         self._wakes = wakes or Wakes()
+        # Names of closed readers. The next one takes one over, with what the database still holds
+        # for it: else a reader that lost its connection would keep its partitions for five seconds.
+        self._names: dict[str, list[str]] = {}
 
     async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> "PostgresReader":
         connection = await connect(self._dsn, self._role, name=f"handoff-read-{group}")
-        reader = PostgresReader(connection, group, topics, lookup, self._wakes)
-        await reader.join()
+        reader = PostgresReader(
+            connection, group, topics, lookup, self._wakes, self._names.setdefault(group, [])
+        )
+        try:
+            await reader.join()
+        except BaseException:
+            await reader.close()
+            raise
         return reader
 
     async def create_topics(self, topics: Mapping[str, tuple[int, float | None]]) -> None:
@@ -78,13 +87,15 @@ class PostgresReader:
         topics: Sequence[str],
         lookup: Lookup,
         wakes: Wakes,
+        names: list[str],
     ) -> None:
         self._connection = connection
         self._group = group
         self._topics = sorted(topics)
         self._lookup = lookup
         self._wakes = wakes
-        self._member = f"{time.time_ns():x}-{id(self):x}"
+        self._names = names
+        self._member = names.pop() if names else f"{time.time_ns():x}-{id(self):x}"
         self._woken = wakes.subscribe([f"topic:{t}" for t in topics])
         self._positions: dict[tuple[str, int], int] = {}
         self._beat = 0.0
@@ -208,6 +219,7 @@ class PostgresReader:
                 self._member,
                 timeout=2,
             )
+        self._names.append(self._member)
         self._connection.terminate()
 
 

@@ -215,7 +215,7 @@ class EmbeddedPostgres:
             *("-D", str(fresh), "-U", ADMIN, f"--pwfile=/dev/fd/{reader}", "--no-instructions"),
             *("--auth-local=scram-sha-256", "--auth-host=scram-sha-256", "--encoding=UTF8"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
-            *("--set", "shared_buffers=64MB", "--set", "max_connections=60"),
+            *("--set", "shared_buffers=64MB", "--set", "max_connections=160"),
         ]
         try:
             self._run_tool(binaries / "initdb", arguments, cwd=fresh, pass_fds=(reader,))

@@ -43,7 +43,8 @@ PRIVATE: Mapping[str, str] = MappingProxyType(
 SMALL: Mapping[str, str] = MappingProxyType(
     {
         "shared_buffers": "64MB",
-        "max_connections": "60",
+        # Two processes, five services, two roles, six connections each; readers, relays and tools.
+        "max_connections": "160",
         "wal_compression": "on",
         "checkpoint_timeout": "5min",
         "max_wal_size": "512MB",

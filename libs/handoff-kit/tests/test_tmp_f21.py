@@ -1,0 +1,264 @@
+"""Crashes between the outbox, the log and a consumer's database, on both logs."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from handoff_kit.db import connect
+from handoff_kit.doorway import Answer, Doorway, Idempotency
+from handoff_kit.faults import InjectedFault, activate
+from handoff_kit.testing import said
+from handoff_kit.wakes import Wakes
+
+on_kafka = pytest.mark.parametrize(
+    "bus", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True
+)
+on_embedded = pytest.mark.parametrize("bus", ["embedded"], indirect=True)
+
+# A relay as a process of its own: dsn, bootstrap servers.
+_RELAY = """
+import asyncio, sys
+from handoff_kit.bus.kafka import KafkaPublisher
+from handoff_kit.bus.kafka_settings import KafkaSettings
+from handoff_kit.outbox import Relay, Sender
+from handoff_kit.wakes import Wakes
+
+async def main():
+    publisher = KafkaPublisher(KafkaSettings(sys.argv[2]))
+    await Relay(sys.argv[1], "toy", Sender("toy", publisher), Wakes()).run(asyncio.Event())
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def doorway(db, closed):
+    """Each command is a case's id: one row and one event."""
+
+    async def apply(tx, cases):
+        await tx.conn.execute(
+            "INSERT INTO toy.applied (agency_id, key, event_id)"
+            " SELECT 'test-city', k, k FROM unnest($1::text[]) k",
+            [str(c) for c in cases],
+        )
+        for case in cases:
+            tx.emit(closed(case), agency="test-city")
+        return [Answer(201, {"case": str(c), "try": str(uuid4())}) for c in cases]
+
+    made = Doorway(db, apply, Wakes(), hash_key=b"k" * 32)
+    yield made
+    await made.close()
+
+
+def under(key: str) -> Idempotency:
+    return Idempotency("test-city", "client", "POST /x", key, b"{}")
+
+
+async def test_f01_broken_before_the_commit_leaves_nothing_and_the_retry_creates_one(
+    doorway, admin, db
+):
+    case = uuid4()
+    with activate("doorway.before_commit=raise@1"):
+        with pytest.raises(InjectedFault):
+            await doorway.submit(case, idempotency=under("k"))
+        assert await admin.fetchval("SELECT count(*) FROM toy.applied") == 0
+        assert await said(db) == []
+        assert (await doorway.submit(case, idempotency=under("k"))).status == 201
+    assert await admin.fetchval("SELECT count(*) FROM toy.applied") == 1
+    assert len(await said(db)) == 1
+
+
+@pytest.mark.parametrize("point", ["doorway.after_commit", "doorway.before_answer"])
+async def test_f02_broken_after_the_commit_the_retry_gets_the_stored_answer(
+    db, admin, closed, point, caplog
+):
+    """A process that ends there answers nobody; here the answer is withheld by an endless pause."""
+    case = uuid4()
+    given = []
+
+    async def apply(tx, cases):
+        await tx.conn.execute(
+            "INSERT INTO toy.applied (agency_id, key, event_id) VALUES ('test-city', $1, $1)",
+            str(cases[0]),
+        )
+        tx.emit(closed(cases[0]), agency="test-city")
+        given.append(Answer(201, {"try": len(given)}))
+        return [given[-1]]
+
+    first = Doorway(db, apply, Wakes(), hash_key=b"k" * 32)
+    with activate(f"{point}=sleep:3600@1"):
+        lost = asyncio.create_task(first.submit(case, idempotency=under("k")))
+        async with asyncio.timeout(10):
+            while not await admin.fetchval("SELECT count(*) FROM toy.idempotency"):
+                await asyncio.sleep(0.02)
+        assert not lost.done()
+        again = Doorway(db, apply, Wakes(), hash_key=b"k" * 32)
+        answer = await again.submit(case, idempotency=under("k"))
+        lost.cancel()
+        for task in list(first._running):
+            task.cancel()
+        await first.close()
+        await again.close()
+    assert answer.content() == given[0].content()
+    assert len(given) == 1
+    assert await admin.fetchval("SELECT count(*) FROM toy.applied") == 1
+    assert len(await said(db)) == 1
+
+
+@on_kafka
+async def test_f05_relay_killed_after_send_doubles_the_wire_and_not_the_effect(
+    bus, db, database, admin, closed, emit, start_member, start_relay, whole
+):
+    cases = [uuid4() for _ in range(5)]
+    for n in (1, 2, 3):
+        await emit(db, [closed(c, n) for c in cases])
+    killed = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _RELAY, database.url, bus.settings.bootstrap_servers],
+        env={**os.environ, "HANDOFF_FAULTS": "outbox.after_send=kill@1"},
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert await admin.fetchval("SELECT count(*) FROM toy.outbox") == 15
+    member = start_member()
+    await whole(cases, 3)  # What was sent is there already, though nobody knows it.
+    start_relay()
+    await emit(db, [closed(c, 4) for c in cases])
+    await whole(cases, 4)
+    assert await admin.fetchval("SELECT count(*) FROM toy.outbox") == 0
+    assert member.runner.consumer.duplicates == 15
+
+
+@on_embedded
+async def test_f05_the_embedded_move_is_whole_or_not_at_all(
+    bus, db, database, admin, closed, emit, start_member, start_relay, whole
+):
+    cases = [uuid4() for _ in range(5)]
+    for n in (1, 2, 3):
+        await emit(db, [closed(c, n) for c in cases])
+    dying = await connect(database.url, db.sets_role)
+    await dying.execute("BEGIN")
+    assert await bus.step()(dying) == 15
+    pid = dying.get_server_pid()
+    await admin.execute("SELECT pg_terminate_backend($1)", pid)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await dying.execute("COMMIT")
+    dying.terminate()
+    assert await admin.fetchval("SELECT count(*) FROM bus.log") == 0
+    assert await admin.fetchval("SELECT count(*) FROM toy.outbox") == 15
+    start_relay()
+    member = start_member()
+    await whole(cases, 3)
+    assert await admin.fetchval("SELECT count(*) FROM bus.log") == 15
+    holes = await admin.fetchval(
+        "SELECT count(*) FROM (SELECT log_offset, row_number() OVER (PARTITION BY topic, partition"
+        " ORDER BY log_offset) - 1 AS n FROM bus.log) l WHERE log_offset <> n"
+    )
+    assert holes == 0
+    assert member.runner.consumer.duplicates == 0
+
+
+async def test_f07_the_lock_lost_in_mid_batch_leaves_the_order(
+    bus, db, admin, closed, emit, start_member, start_relay, whole
+):
+    """The connection ends while a batch is under way; the next relay starts at once."""
+    cases = [uuid4() for _ in range(5)]
+    inner, cuts = bus.step(), []
+
+    async def cut(connection):
+        if len(cuts) < 3 and await admin.fetchval("SELECT count(*) FROM toy.outbox"):
+            cuts.append(connection.get_server_pid())
+            moving = asyncio.create_task(inner(connection))
+            await asyncio.sleep(0)
+            await admin.execute("SELECT pg_terminate_backend($1)", cuts[-1])
+            return await moving
+        return await inner(connection)
+
+    start_relay(cut)
+    start_relay(cut)
+    start_member()
+    for n in range(1, 31):
+        await emit(db, [closed(c, n) for c in cases])
+        await asyncio.sleep(0.05)
+    await whole(cases, 30, 60)
+    assert len(cuts) == 3
+
+
+async def test_f10_killed_before_the_commit_runs_once_more(
+    bus, admin, closed, outgoing, start_member, toy, whole
+):
+    case = uuid4()
+    with activate("consumer.before_commit=raise@1"):
+        member = start_member()
+        await bus.publisher.send([outgoing(closed(case, n), n) for n in (1, 2, 3)])
+        await whole([case], 3)
+    assert member.runner.readers_made == 2
+    assert sum(toy.sets) > 3  # The effect was tried again, and stands once.
+
+
+async def test_f11_killed_after_the_commit_goes_on_at_the_databases_offset(
+    bus, admin, closed, outgoing, start_member, toy, whole
+):
+    """Kafka is not told of the first set; its own committed offset would bring it back."""
+    case = uuid4()
+    with activate("consumer.after_commit=raise@1"):
+        member = start_member()
+        await bus.publisher.send([outgoing(closed(case, n), n) for n in (1, 2, 3)])
+        await whole([case], 3)
+        await bus.publisher.send([outgoing(closed(case, n), n) for n in (4, 5)])
+        await whole([case], 5)
+    assert member.runner.readers_made == 2
+    assert member.runner.consumer.duplicates == 0
+    assert sum(toy.sets) == 5
+
+
+@on_kafka
+@pytest.mark.parametrize("n", range(7))
+async def test_f21_a_replay_from_the_first_day_has_no_new_effect(
+    n, bus, admin, group, closed, outgoing, start_member, until, whole
+):
+    """An operator moves the offsets back under the running group; also without sequences."""
+    cases = [uuid4() for _ in range(5)]
+    loose = [outgoing(closed(uuid4(), 1), 1) for _ in range(3)]
+    loose = [
+        replace_headers(o, {k: v for k, v in o.headers.items() if k != "ce_sequence"})
+        for o in loose
+    ]
+    member = start_member()
+    await bus.publisher.send([outgoing(closed(c, n), n) for n in (1, 2, 3) for c in cases])
+    await bus.publisher.send(loose)
+    await whole(cases, 3)
+
+    async def loose_there():
+        keys = [o.key for o in loose]
+        return await admin.fetchval(
+            "SELECT count(*) FROM toy.applied WHERE key = ANY($1::text[])", keys
+        ) == len(loose)
+
+    await until(loose_there)
+    before = await admin.fetchval("SELECT count(*) FROM toy.applied")
+    await admin.executemany(
+        "UPDATE toy.consumer_offset SET next_offset = $3 WHERE group_name = $1 AND partition = $2",
+        [(group.name, p, bus.ends.get(p, 0)) for p in range(12)],
+    )
+
+    async def replayed():
+        return member.runner.consumer.duplicates == 18
+
+    try:
+        await until(replayed, 20)
+    except TimeoutError:
+        raise AssertionError((member.runner.consumer.duplicates, member.runner.readers_made)) from None
+    await bus.publisher.send([outgoing(closed(c, 4), 4) for c in cases])
+    await whole(cases, 4)
+    assert await admin.fetchval("SELECT count(*) FROM toy.applied") == before + len(cases)
+
+
+def replace_headers(record, headers):
+    return record._replace(headers=headers)
