@@ -1,6 +1,6 @@
 """The audit chain of a service and shard: every row follows from the one before it.
 
-A row's digest is SHA-256 over the digest before, its sequence and its body (``tx.audit_digest``); the
+A digest is SHA-256 over the digest before, the sequence and the body (``tx.audit_digest``); the
 head, advanced once a set, shows rows cut off at the end.
 """
 

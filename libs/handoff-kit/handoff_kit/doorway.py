@@ -25,6 +25,7 @@ from handoff_kit.wakes import Wakes
 log = logging.getLogger(__name__)
 C = TypeVar("C")
 KEPT_DAYS = 7
+_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Doorway(Generic[C]):
         self._waiting: list[_Waiting[C]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._free = set(range(writers))
+        self._starting = 0  # Writers that have not taken their set yet.
 
     async def submit(self, command: C, *, idempotency: Idempotency | None = None) -> Answer:
         """Run *command* durably and answer it.
@@ -116,19 +118,23 @@ class Doorway(Generic[C]):
             await asyncio.gather(*self._running, return_exceptions=True)
 
     def _kick(self) -> None:
-        while self._free and self._waiting:
-            members, self._waiting = (
-                self._waiting[: self._most],
-                self._waiting[self._most :],
-            )
+        while len(self._free) > 0 and self._waiting and self._starting < len(self._waiting):
             writer = self._free.pop()
-            task = asyncio.create_task(self._serve(members, writer))
+            self._starting += 1
+            task = asyncio.create_task(self._serve(writer))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _serve(self, members: list[_Waiting[C]], writer: int) -> None:
+    async def _serve(self, writer: int) -> None:
+        # Requests that are being read at this moment hand in their commands first: fuller sets
+        # cost less each, and three turns of the loop cost next to nothing.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        self._starting -= 1
+        members, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         try:
-            await self._run(members, writer)
+            if members:
+                await self._run(members, writer)
         finally:
             self._free.add(writer)
             self._kick()

@@ -84,7 +84,7 @@ class Tx:
             "ce_id": str(event_id),
             "ce_source": f"/handoff/{self.service}",
             "ce_type": event.TYPE,
-            "ce_time": self.now.isoformat(),
+            "ce_time": self._said_at(event),
             "ce_subject": key,
             "ce_agency": agency,
             "traceparent": (cause or Cause.new()).child(),
@@ -92,6 +92,12 @@ class Tx:
         }
         self.emitted.append(Emitted(topic, key, event_id, orjson.dumps(headers).decode(), value))
         return event_id
+
+    def _said_at(self, event: Event) -> str:
+        """All events of a set have one time, which would join a restricted case to the other."""
+        if getattr(event, "restricted", False):
+            return self.now.replace(second=0, microsecond=0).isoformat()
+        return self.now.isoformat()
 
     def audit(
         self,

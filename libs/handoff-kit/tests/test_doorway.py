@@ -154,15 +154,18 @@ async def test_the_stored_hash_does_not_show_the_body(doorway, admin):
 
 
 async def test_f24_too_many_waiting_are_told_so(db):
-    release = asyncio.Event()
+    release, served = asyncio.Event(), asyncio.Event()
 
     async def stuck(tx, commands):
+        served.set()
         await release.wait()
         return [Answer(200) for _ in commands]
 
     doorway = Doorway(db, stuck, Wakes(), hash_key=b"k" * 32, writers=1, queue=2)
-    waiting = [asyncio.create_task(doorway.submit(Note(str(i)))) for i in range(3)]
-    await asyncio.sleep(0.1)
+    waiting = [asyncio.create_task(doorway.submit(Note("0")))]
+    await served.wait()
+    waiting += [asyncio.create_task(doorway.submit(Note(str(i)))) for i in (1, 2)]
+    await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await doorway.submit(Note("x"))
     release.set()

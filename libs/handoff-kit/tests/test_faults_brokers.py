@@ -80,7 +80,11 @@ async def test_f16_a_broker_down_for_twenty_seconds_loses_doubles_and_swaps_noth
         await asyncio.to_thread(cluster.start_node, victim)
         await say(2)
         await whole(cases, said, 60)
-        assert await admin.fetchval("SELECT count(*) FROM toy.outbox") == 0
+
+        async def deleted() -> bool:
+            return not await admin.fetchval("SELECT count(*) FROM toy.outbox")
+
+        await until(deleted)
         stop.set()
         await asyncio.wait_for(asyncio.gather(*running), 30)
     finally:

@@ -26,56 +26,84 @@
     say(live.dataset.ended);
   }
 
-  // Make `old` look like `fresh`. Rows are known by data-key.
+  // Make `old` look like `fresh`; true if anything had to be touched. Rows are known by data-key.
   function morph(old, fresh) {
-    if (old.isEqualNode(fresh)) return;
-    if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) {
+    if (old.isEqualNode(fresh)) return false;
+    if (old.nodeName !== fresh.nodeName) {
       old.replaceWith(fresh);
-      return;
+      return true;
     }
     if (old.nodeType !== Node.ELEMENT_NODE) {
       old.nodeValue = fresh.nodeValue;
-      return;
+      return true;
     }
+    let touched = false;
     for (const { name } of [...old.attributes]) {
-      if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+      if (fresh.hasAttribute(name)) continue;
+      old.removeAttribute(name);
+      touched = true;
     }
-    for (const { name, value } of [...fresh.attributes]) {
-      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) === value) continue;
+      old.setAttribute(name, value);
+      touched = true;
     }
-    morphChildren(old, fresh);
+    return morphChildren(old, fresh) || touched;
   }
 
-  const keyOf = (node) => (node.dataset ? node.dataset.key : undefined);
+  const keyOf = (node) => node.dataset?.key;
+  const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.nodeValue.trim();
+  const firstPart = (node) => {
+    while (node && isBlank(node)) node = node.nextSibling;
+    return node;
+  };
 
   function morphChildren(old, fresh) {
-    const known = new Map();
-    for (const child of old.children) {
-      if (keyOf(child)) known.set(keyOf(child), child);
-    }
-    const wanted = [...fresh.childNodes];
+    let touched = false;
+    const wanted = [...fresh.childNodes].filter((node) => !isBlank(node));
     const kept = new Set(wanted.map(keyOf).filter(Boolean));
+    const known = new Map();
     for (const child of [...old.children]) {
-      if (keyOf(child) && !kept.has(keyOf(child))) child.remove();
+      const key = keyOf(child);
+      if (!key) continue;
+      if (kept.has(key)) {
+        known.set(key, child);
+      } else {
+        child.remove();
+        touched = true;
+      }
     }
-    let place = old.firstChild;
+    let place = firstPart(old.firstChild);
     for (const node of wanted) {
       const key = keyOf(node);
       const same = key ? known.get(key) : place && !keyOf(place) ? place : null;
       if (!same) {
-        if (key && known.size) node.classList.add("new");
         old.insertBefore(node, place);
+        if (key && known.size) show(node);
+        touched = true;
         continue;
       }
-      if (same !== place) old.insertBefore(same, place);
-      place = same.nextSibling;
-      morph(same, node);
+      if (same === place) {
+        place = firstPart(place.nextSibling);
+      } else {
+        old.insertBefore(same, place);
+        touched = true;
+      }
+      touched = morph(same, node) || touched;
     }
     while (place) {
-      const next = place.nextSibling;
+      const next = firstPart(place.nextSibling);
       place.remove();
       place = next;
+      touched = true;
     }
+    return touched;
+  }
+
+  // A row that has just come is tinted for a moment.
+  function show(row) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    row.animate([{ backgroundColor: "#d9eeea", offset: 0 }], 4000);
   }
 
   async function refresh() {
@@ -92,11 +120,7 @@
       }
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = document.createElement("div");
-      fresh.append(...page.body.childNodes);
-      const before = list.innerHTML;
-      morphChildren(list, fresh);
-      if (list.innerHTML !== before) {
+      if (morphChildren(list, page.body)) {
         const time = new Date().toLocaleTimeString(document.documentElement.lang, {
           hour: "numeric",
           minute: "2-digit",

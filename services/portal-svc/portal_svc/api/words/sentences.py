@@ -152,7 +152,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "city-manager.week": ("Week of", "Semana del"),
     "city-manager.needs": ("Needs", "Necesidades"),
     "city-manager.together": ("All others together", "Todos los demás juntos"),
-    "city-manager.rest": ("Not shown", "No se muestra"),
+    "city-manager.rest": ("Not shown apart", "Sin desglosar"),
     # City IT
     "it.title": ("Flows", "Flujos"),
     "it.lead": (
