@@ -1,7 +1,7 @@
 """Joins the services' origins into one, as the proxy of the compose file does.
 
-``python proxy.py PORT '{"intake": "http://…", …}'``: the first part of a path names the service, the
-portal has the rest.
+``python proxy.py PORT ADDRESSES`` (as JSON): the first part of a path names the service, the portal
+has the rest.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """The read models: what they hold, that they can be told again, and in another order."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -178,3 +179,42 @@ async def test_a_set_is_one_round_trip_a_table_however_long(
     monkeypatch.setattr(module.sets, "upsert", counted)
     await tell(*[event for _ in range(50) for event in a_story().begun()])
     assert [n for n in calls if n] == [50, 50, 50, 3]
+
+
+async def test_two_members_with_different_topics_lose_nothing(
+    feeder, a_story, admin, monkeypatch
+) -> None:
+    """One has ``cases``, the other ``referrals`` and ``offers``: both write of the same needs."""
+    from portal_svc.handlers import follow as module
+
+    upsert = module.sets.upsert
+
+    async def slow(connection, table, rows):
+        # Who knows less writes last, long after both have read what was there.
+        knows_less = table.__tablename__ == "need_view" and rows and rows[0].consent_id is None
+        await asyncio.sleep(0.5 if knows_less else 0.02)
+        return await upsert(connection, table, rows)
+
+    monkeypatch.setattr(module.sets, "upsert", slow)
+    one, other = feeder(), feeder()
+    stories = [a_story() for _ in range(40)]
+    told = [[*s.begun(), s.matched()] for s in stories]
+
+    def of(topics: set[str], follower, source: str):
+        return [
+            follower.record(event, source=source)
+            for events in told
+            for event in events
+            if event.TOPIC in topics
+        ]
+
+    await asyncio.gather(
+        one.feed_records(of({"cases"}, one, "/handoff/referral")),
+        other.feed_records(of({"referrals", "consents"}, other, "/handoff/intake")),
+    )
+    rows = await admin.fetch("SELECT status, consent_id, referrer, urgency FROM portal.need_view")
+    assert len(rows) == 40
+    for row in rows:
+        assert row["status"] == "offered"
+        assert row["consent_id"] is not None
+        assert row["referrer"] == "an-inspector"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
+from zlib import crc32
 
 from handoff_kit import sets
 from handoff_kit.consumer import Received
@@ -24,6 +25,8 @@ from portal_svc.tables import (
 
 Key = tuple[str, UUID]
 
+_SHARES: Final = 16  # Locks that stand for all cases.
+
 CHANGED: Final = "portal:changed"  # The wake-up after each set that was followed.
 
 # In the order of their columns, a row of the table is a row of the domain.
@@ -40,6 +43,7 @@ TABLES: Final[dict[type, type[SQLModel]]] = {
 
 async def follow(tx: Tx, events: Sequence[Received]) -> None:
     """Bring the read models up to *events*."""
+    await _lock(tx, events)
     known = await _load(tx, events)
     changed: dict[type, dict[Key, Any]] = {view: {} for view in TABLES}
     for event in events:
@@ -51,6 +55,20 @@ async def follow(tx: Tx, events: Sequence[Received]) -> None:
     for view, table in TABLES.items():
         await sets.upsert(tx.conn, table, list(changed[view].values()))
     await _note_flows(tx, events)
+
+
+async def _lock(tx: Tx, events: Sequence[Received]) -> None:
+    """Keep other members of the group from the same cases until the commit.
+
+    One topic's partitions may be another member's than another topic's, and both tell of the same
+    case. A lock on the rows would not do: they may not be there yet.
+    """
+    shares = sorted({crc32(event.key.encode()) % _SHARES for event in events})
+    await tx.conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('portal-follow', share))"
+        " FROM unnest($1::int[]) AS s(share)",
+        shares,
+    )
 
 
 async def _load(tx: Tx, events: Sequence[Received]) -> dict[type, dict[Key, Any]]:
@@ -65,8 +83,7 @@ async def _load(tx: Tx, events: Sequence[Received]) -> dict[type, dict[Key, Any]
             found = await sets.fetch(
                 tx.conn,
                 table,
-                "WHERE (agency_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))"
-                " ORDER BY id FOR NO KEY UPDATE",
+                "WHERE (agency_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))",
                 [agency for agency, _ in wanted[view]],
                 [id_ for _, id_ in wanted[view]],
             )
@@ -77,6 +94,7 @@ async def _load(tx: Tx, events: Sequence[Received]) -> dict[type, dict[Key, Any]
 
 
 async def _note_flows(tx: Tx, events: Sequence[Received]) -> None:
+    """Note each topic's newest event. Rows in order, since members share them."""
     newest: dict[tuple[str, str], rows.FlowView] = {}
     for event in events:
         key = (event.agency, event.topic)
@@ -88,8 +106,7 @@ async def _note_flows(tx: Tx, events: Sequence[Received]) -> None:
     found = await sets.fetch(
         tx.conn,
         FlowRow,
-        "WHERE (agency_id, topic) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
-        " ORDER BY topic FOR NO KEY UPDATE",
+        "WHERE (agency_id, topic) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
         [agency for agency, _ in newest],
         [topic for _, topic in newest],
     )
@@ -97,4 +114,4 @@ async def _note_flows(tx: Tx, events: Sequence[Received]) -> None:
         flow = newest[record.agency_id, record.topic]
         if record.last_at >= flow.last_at:  # Read again: the newest one was read before.
             flow.last_at, flow.last_read_at = record.last_at, record.last_read_at
-    await sets.upsert(tx.conn, FlowRow, list(newest.values()))
+    await sets.upsert(tx.conn, FlowRow, [newest[key] for key in sorted(newest)])

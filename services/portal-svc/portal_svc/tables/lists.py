@@ -11,7 +11,7 @@ from uuid import UUID
 
 from handoff_kit.db import Connection
 
-MOST_ROWS: Final = 100
+MOST_ROWS: Final = 50
 _TAKEN: Final = "('accepted', 'in-progress', 'on-hold')"
 _URGENCY: Final = "CASE n.urgency WHEN 'emergency' THEN 0 WHEN 'urgent' THEN 1 ELSE 2 END"
 _OFFERS_OF_NEED: Final = (
