@@ -59,6 +59,7 @@ def fork(name: str, run: Callable[[], int], environment: Mapping[str, str], log:
     """Run *run* in a child that writes to *log*, has *environment*, and ends when we do."""
     gc.collect()
     gc.freeze()
+    ctypes.CDLL(None).malloc_trim(0)
     parent = os.getpid()
     with _held_back():
         pid = os.fork()

@@ -35,11 +35,15 @@ def from_environment() -> Credentials | None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A client that a command needs. ``key`` is its name in the home's file."""
+    """A client that a command needs. ``key`` is its name in the home's file.
+
+    With ``email`` it speaks for that person, as a tablet does, where there is such an account.
+    """
 
     key: str
     role: str
     organization_id: UUID | None = None
+    email: str | None = None
 
 
 async def machines(
@@ -54,11 +58,13 @@ async def machines(
     missing = [w for w in wanted if renew or w.key not in kept]
     if missing:
         from portal_svc.handlers.clients import create_client
+        from portal_svc.handlers.people import find_person
 
         from handoff_cli.office import ACTOR, office
 
         async with office("portal") as tx:
             for one in missing:
+                person = await find_person(tx.conn, agency, one.email) if one.email else None
                 issued = await create_client(
                     tx,
                     agency=agency,
@@ -66,6 +72,7 @@ async def machines(
                     role=one.role,
                     actor=ACTOR,
                     organization_id=one.organization_id,
+                    person_id=person.id if person and person.disabled_at is None else None,
                 )
                 kept[one.key] = Credentials(issued.client.client_id, str(issued.secret))
         home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -23,6 +23,9 @@ _ROLE_OF = {"case-management": "case-manager", "department": "department", "part
 _QUIET_ROUNDS = 3
 _ROUND_SECONDS = 0.4
 _MOST_ROUNDS = 40
+# Whose tablets they are: what is referred shows on these people's pages (staff.yaml).
+_INSPECTOR = "inspector-1@demo-city.example"
+_AMBASSADOR = "ambassador@demo-city.example"
 _RETRIED = (409, 412)
 """Somebody else changed it meanwhile: look again in the next round."""
 
@@ -53,8 +56,8 @@ class Desk:
 async def desks(system: System) -> AsyncIterator[dict[str, Desk]]:
     """A client of its own for everybody who acts, by "inspector", "ambassador" or organization."""
     wanted = [
-        Wanted("demo-inspector", "inspector", organization_id("inspectional-services")),
-        Wanted("demo-ambassador", "ambassador", organization_id("ambassadors")),
+        Wanted("demo-inspector", "inspector", organization_id("inspectional-services"), _INSPECTOR),
+        Wanted("demo-ambassador", "ambassador", organization_id("ambassadors"), _AMBASSADOR),
         *(
             Wanted(f"demo-{one.slug}", _ROLE_OF[one.kind], organization_id(one.slug))
             for one in ORGANIZATIONS

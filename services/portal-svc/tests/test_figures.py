@@ -19,13 +19,13 @@ def test_a_small_total_shows_nothing() -> None:
     assert split({}) == Split(None, {}, [], None)
 
 
-def test_a_small_part_takes_the_next_larger_one_along() -> None:
-    assert split({"a": 40, "b": 2, "c": 12}) == Split(54, {"a": 40}, ["b", "c"], 14)
+def test_a_small_part_takes_the_first_larger_one_along() -> None:
+    assert split({"a": 12, "b": 2, "c": 40}) == Split(54, {"c": 40}, ["a", "b"], 14)
 
 
 def test_two_of_four_are_not_given_away_by_their_sum() -> None:
-    found = split({"a": 40, "b": 4, "c": 4, "d": 10})
-    assert found.shown == {"a": 40}
+    found = split({"a": 10, "b": 4, "c": 4, "d": 40})
+    assert found.shown == {"d": 40}
     assert found.together == 18
 
 
@@ -49,7 +49,7 @@ def test_what_is_shown_is_true_and_large(parts: dict[str, int]) -> None:
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcd"), st.integers(0, 9), min_size=2))
 def test_nobody_can_work_out_a_small_number(parts: dict[str, int]) -> None:
-    """Try every world that looks the same from outside: each small part has another value there."""
+    """Of all worlds that look the same from outside, each small part has every small value."""
     seen = split(parts)
     small = [k for k, n in parts.items() if n < SMALLEST_SHOWN]
     if seen.total is None or not small:
@@ -61,9 +61,9 @@ def test_nobody_can_work_out_a_small_number(parts: dict[str, int]) -> None:
     )
     same = [world for world in worlds if split(world) == seen]
     for key in small:
-        assert len({world[key] for world in same}) > 1
+        assert {world[key] for world in same} >= set(range(SMALLEST_SHOWN))
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_none_and_few_look_alike(count: int) -> None:
-    assert split({"a": 30, "b": count, "c": 9}).hidden == ["b", "c"]
+    assert split({"a": 9, "b": count, "c": 30}).hidden == ["a", "b"]

@@ -52,6 +52,8 @@ SMALL: Mapping[str, str] = MappingProxyType(
         "random_page_cost": "1.1",
         "jit": "off",
         "io_method": "sync",
+        # Handles are set up for every possible connection; reading in step needs few of them.
+        "io_max_concurrency": "4",
         "track_io_timing": "off",
         "log_checkpoints": "off",
         "timezone": "UTC",

@@ -23,27 +23,26 @@ class Split(Generic[K]):
 
 
 def split(parts: Mapping[K, int]) -> Split[K]:
-    """Hide what is under five, and of the larger parts as many as are needed, smallest first.
+    """Hide what is under five, and as many of the larger parts as are needed, first ones first.
 
     With the small ones alone hidden, total minus what is shown would give them away: one by
     subtraction, several at the ends of their range (two that make eight are four each). So larger
     parts are hidden with them until every small one could still be anything from none to four.
+
+    The order of *parts* must not come from their sizes: were the smallest of the larger ones
+    hidden, those that are shown would tell how large the hidden ones can be at most.
     """
     total = sum(parts.values())
     if total < SMALLEST_SHOWN:
         return Split(None, {}, list(parts), None)
-    by_size = sorted(parts, key=lambda key: parts[key])
-    small = [key for key in by_size if parts[key] < SMALLEST_SHOWN]
+    small = [key for key, count in parts.items() if count < SMALLEST_SHOWN]
     if not small:
         return Split(total, dict(parts), [], None)
     hidden = set(small)
-    for key in by_size[len(small) :]:
+    for key in parts:
         if _safe([parts[k] for k in hidden]):
             break
         hidden.add(key)
-    if len(hidden) == len(small) and not _safe([parts[k] for k in hidden]):
-        # Nothing larger is left to hide them behind: not even their sum is told by the parts.
-        return Split(total, {}, list(parts), total)
     return Split(
         total,
         {key: count for key, count in parts.items() if key not in hidden},

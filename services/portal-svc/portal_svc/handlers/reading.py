@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from event_schemas.codes import NeedCategory
 from handoff_kit.db import Database
 
 from portal_svc.domain.figures import Split, split
@@ -14,7 +15,9 @@ from portal_svc.domain.people import Person
 from portal_svc.tables import lists
 
 WEEKS: Final = 12
-_STATUSES: Final = ("met", "partly-met", "in-service", "open", "unmet", "withdrawn")
+# Which figures are given up first where a small one has to be hidden among others.
+_STATUSES: Final = ("withdrawn", "unmet", "partly-met", "open", "in-service", "met")
+_CATEGORIES: Final = tuple(reversed(NeedCategory))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ async def city_figures(db: Database, person: Person, now: datetime, timezone: Zo
     }
     return Figures(
         split({s: counts.by_status[s] for s in _STATUSES if s in counts.by_status}),
-        split(dict(sorted(counts.by_category.items(), key=lambda one: (-one[1], one[0])))),
+        split({c: counts.by_category[c] for c in _CATEGORIES if c in counts.by_category}),
         split(by_week),
         now,
     )
