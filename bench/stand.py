@@ -1,7 +1,7 @@
 """Where benches run: PostgreSQL with fsync on, Kafka on request, fresh databases, processes.
 
-Everything lives in one folder (``BENCH_HOME``, default ``var/bench``), which is emptied at start
-and removed at the end.
+Everything lives in a folder of this run below ``BENCH_HOME`` (default ``var/bench``), which is
+removed at the end.
 """
 
 import asyncio
@@ -180,7 +180,7 @@ class Stand:
                 stderr=subprocess.STDOUT,
                 env=self.environment("postgres"),
                 check=False,
-                timeout=900,
+                timeout=300,
             )
             if done.returncode != 0:
                 said = done.stdout.decode(errors="replace")[-3000:]
@@ -218,7 +218,8 @@ def wait_for_port(port: int, seconds: float = 60.0) -> None:
 
 @contextlib.contextmanager
 def a_stand(*, rounds: int, quick: bool, say: Say) -> Iterator[Stand]:
-    folder = Path(os.environ.get("BENCH_HOME") or "var/bench").absolute()
+    home = Path(os.environ.get("BENCH_HOME") or "var/bench").absolute()
+    folder = home / f"run-{os.getpid()}"  # Two runs at once disturb each other's figures only.
     stand = Stand(folder, rounds, quick, say)
     stand.start()
     try:

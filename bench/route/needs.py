@@ -57,8 +57,8 @@ _AREAS = tuple(
         ("hill", "0402"),
     )
 )
-_LANGUAGES = (["en"], ["es"], ["en", "es"], ["pt"], ["ht", "en"])
-_AGES = (["adult"], ["adult", "minor"], ["older-adult"], [])
+_LANGUAGES = (["en"], ["es"], ["en", "es"])
+_AGES = (["adult"], ["adult", "minor"], ["older-adult"])
 _BUILDINGS = (
     PropertyCodes(property_type="two-family", occupancy="renter"),
     PropertyCodes(property_type="single-family", occupancy="owner"),
@@ -153,7 +153,7 @@ def needs(number: int, seed: int = SEED) -> Iterator[NeedRequested]:
                 feedback=chance.random() < 0.5,
                 languages=chance.choice(_LANGUAGES),
                 age_bands=chance.choice(_AGES),
-                tenure=chance.choice(("renter", "owner", None)),
+                tenure=chance.choice(("renter", "owner")),
                 note_id=new_id() if chance.random() < 0.3 else None,
             )
 

@@ -137,7 +137,8 @@ async def publish(*, bootstrap: str, url: str, number: int) -> dict[str, Any]:
 
 async def emptied(connection: Connection) -> None:
     """Until nothing is left in referral's outbox."""
-    while await connection.fetchval("SELECT EXISTS (SELECT FROM referral.outbox)"):
+    question = "SELECT EXISTS (SELECT FROM referral.outbox)"
+    while await connection.fetchval(question):  # noqa: ASYNC110 - the database is asked
         await asyncio.sleep(0.002)
 
 

@@ -1,0 +1,1 @@
+"""Contestants of B2 and the load that they get."""
