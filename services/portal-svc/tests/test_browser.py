@@ -1,6 +1,6 @@
 """The pages in a real browser: sign in, see the list, see it change, without losing one's place.
 
-``HANDOFF_PICTURES`` names a folder for screenshots of each page at two widths.
+``HANDOFF_PICTURES`` names a folder for screenshots of each page at three widths.
 """
 
 import os
@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery"
-WIDTHS = {"desktop": 1280, "phone": 400}
+WIDTHS = {"desktop": 1280, "tablet": 820, "phone": 400}
 HUB, PANTRY = uuid4(), uuid4()
 ROLES = {
     "inspector": ("inspector", None),
@@ -78,7 +78,7 @@ async def picture(page: Page, name: str) -> None:
         if folder:
             path = Path(folder) / f"{name}-{width}.png"
             await page.screenshot(path=path, full_page=True, animations="disabled")
-    for width in (320, WIDTHS["desktop"]):
+    for width in (320, 740, 801, WIDTHS["tablet"], WIDTHS["desktop"]):
         await page.set_viewport_size({"width": width, "height": 860})
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{name} scrolls sideways at {width}"

@@ -179,10 +179,14 @@ class Flows:
 
 
 async def flows_of(connection: Connection, agency: str) -> Flows:
-    """Each topic's newest event, and what was parked and delivered in the last day."""
+    """Each topic's newest event, and what was parked and delivered in the last day.
+
+    ``seconds`` is None for restricted topics: their events say the minute alone.
+    """
     topics = await connection.fetch(
         "SELECT topic, last_at, last_read_at,"
-        " greatest(extract(epoch FROM last_read_at - last_at), 0)::float8 AS seconds"
+        " CASE WHEN NOT starts_with(topic, 'handoff.restricted.') THEN"
+        " greatest(extract(epoch FROM last_read_at - last_at), 0)::float8 END AS seconds"
         " FROM portal.flow_view WHERE agency_id = $1 ORDER BY topic",
         agency,
     )

@@ -164,6 +164,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "it.newest": ("Newest event", "Último evento"),
     "it.delay": ("Read after", "Leído en"),
     "it.seconds": ("{n} s", "{n} s"),
+    "it.to-the-minute": ("not timed: restricted", "sin medir: restringido"),
     "it.no-topics": ("No event yet.", "Aún no hay eventos."),
     "it.parked": ("Parked in the last day", "Apartados en el último día"),
     "it.group": ("Group", "Grupo"),
