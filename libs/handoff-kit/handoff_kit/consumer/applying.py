@@ -25,6 +25,7 @@ from handoff_kit.telemetry import process_metrics
 from handoff_kit.tx import Tx, flush
 
 log = logging.getLogger(__name__)
+RESTRICTED = "handoff.restricted."
 
 
 class Consumer:
@@ -151,6 +152,8 @@ class Consumer:
         metrics, group = process_metrics(), self._group.name
         latest = {e.record.topic: e.received for e in decided.deliver if e.received}
         for topic, event in latest.items():
+            if topic.startswith(RESTRICTED):
+                continue  # Its events say the minute alone: no delay can be told from that.
             waited = max(0.0, (now - event.at).total_seconds())
             metrics.observe("handoff_end_to_end_seconds", waited, group=group, topic=topic)
         for topic, number in decided.skipped.items():
