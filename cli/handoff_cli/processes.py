@@ -7,6 +7,8 @@ import gc
 import sys
 import threading
 from collections.abc import Callable
+from types import ModuleType
+from typing import cast
 
 COMMANDS = {"doorway": "api", "worker": "worker"}
 
@@ -21,6 +23,8 @@ class Preload:
 
     def _load(self) -> None:
         gc.disable()  # Nothing that is loaded is garbage: a tenth of the time goes to looking.
+        # httpx's own command line would bring rich, pygments and click: 6 MB that nobody uses.
+        sys.modules.setdefault("httpx._main", cast(ModuleType, None))
         try:
             import uvloop  # noqa: F401 - so that the children share it
             from handoff_kit.service import main  # noqa: F401

@@ -17,7 +17,7 @@ from typing import IO
 
 import psutil
 from handoff_kit.db import connect
-from handoff_kit.embedded_postgres import EmbeddedPostgres
+from handoff_kit.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from handoff_kit.urls import with_user
 
 from handoff_cli.forks import Forked, fork
@@ -92,6 +92,8 @@ class Supervisor:
     _lock: IO[str] | None = None
     _stopping: bool = False
     _admin: str = ""
+    _database_from: float = 0.0  # Not tried again before this moment (monotonic).
+    _database_wait: float = _RESTART_FIRST
 
     @property
     def address(self) -> str:
@@ -288,14 +290,27 @@ class Supervisor:
     # Run and end
 
     def _watch(self) -> None:
-        if self._postgres is not None and not self._postgres.is_running():
-            self.say("the database ended; starting it again …")
-            self._postgres.start()
+        self._watch_database()
         for child in self._children:
             ended = child.revive()
             if ended is not None:
                 self.say(f"the {child.name} was {ended}; it runs again")
                 self._note_running(child.environment)
+
+    def _watch_database(self) -> None:
+        """Start it again if it ended. Killed in its recovery too, it is tried ever less often."""
+        if self._postgres is None or self._postgres.is_running():
+            return
+        if time.monotonic() < self._database_from:
+            return
+        self.say("the database ended; starting it again …")
+        try:
+            self._postgres.start()
+            self._database_wait = _RESTART_FIRST
+        except EmbeddedPostgresError as error:
+            self.say(f"the database did not start, and is tried again: {_first_line(error)}")
+            self._database_from = time.monotonic() + self._database_wait
+            self._database_wait = min(self._database_wait * 2, _RESTART_LAST)
 
     def _end(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS
@@ -359,6 +374,10 @@ async def _can_log_in(url: str) -> bool:
 
 def _tail(path: Path, lines: int = 12) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
 
 
 @contextlib.contextmanager

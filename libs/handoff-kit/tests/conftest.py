@@ -58,7 +58,7 @@ def service(toy: Toy) -> Service:
     async def build(context: Context) -> Built:
         app = create_app("toy", title="toy", verifier=context.verifier, routers=[])
         group = Group("toy", frozenset({CaseClosed}), toy.apply)
-        return Built(app, [group])
+        return Built(lambda: app, [group])
 
     return Service("toy", "handoff_kit", build, Path(__file__).parent / "toy" / "migrations")
 

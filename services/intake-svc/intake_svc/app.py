@@ -1,5 +1,6 @@
 """Wiring: the one place where intake's parts meet."""
 
+from fastapi import FastAPI
 from handoff_kit.cities import city_folder
 from handoff_kit.http import create_app
 from handoff_kit.service import Built, Context, Periodic, Service
@@ -41,16 +42,19 @@ def wire(context: Context, office: Office, settings: IntakeSettings) -> Built:
         readings=context.doorway(DisclosureDesk(office).apply),
         notes=context.doorway(NoteDesk(office).apply),
     )
-    app = create_app(
-        "intake",
-        title="Handoff intake",
-        description="Inspections, referrals, consents; the only place that knows residents.",
-        verifier=context.verifier,
-        routers=routers(parts),
-        readiness={"database": context.ready},
-    )
+
+    def make_app() -> FastAPI:
+        return create_app(
+            "intake",
+            title="Handoff intake",
+            description="Inspections, referrals, consents; the only place that knows residents.",
+            verifier=context.verifier,
+            routers=routers(parts),
+            readiness={"database": context.ready},
+        )
+
     return Built(
-        app=app,
+        make_app=make_app,
         groups=groups(office),
         periodics=[Periodic("intake-consent-expiry", 1.0, Expiry().run)],
     )

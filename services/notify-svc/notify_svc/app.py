@@ -1,5 +1,6 @@
 """Wiring: the one place where notify's parts meet."""
 
+from fastapi import FastAPI
 from handoff_kit.cities import city_folder
 from handoff_kit.http import create_app
 from handoff_kit.service import Built, Context, Loop, Service
@@ -48,23 +49,27 @@ def wire(context: Context, settings: NotifySettings) -> Built:
         origin=context.settings.origin,
         limits=Limits.of(settings.webhook_concurrency, settings.webhook_timeout),
     )
-    app = create_app(
-        "notify",
-        title="Handoff notify",
-        verifier=context.verifier,
-        routers=routers(
-            Parts(
-                db=context.db,
-                doorway=context.doorway(apply),
-                keys=context.keys,
-                hub=hub,
-                wakes=context.wakes,
-                allow_private=settings.webhook_allow_private,
-            )
-        ),
-        readiness={"database": context.ready},
-        description="Feed, live stream, preferences, webhooks and deliveries: of each its own.",
-    )
+
+    keys = context.keys
+
+    def make_app() -> FastAPI:
+        return create_app(
+            "notify",
+            title="Handoff notify",
+            verifier=context.verifier,
+            routers=routers(
+                Parts(
+                    db=context.db,
+                    doorway=context.doorway(apply),
+                    keys=keys,
+                    hub=hub,
+                    wakes=context.wakes,
+                    allow_private=settings.webhook_allow_private,
+                )
+            ),
+            readiness={"database": context.ready},
+            description="Feed, live stream, preferences, webhooks and deliveries: of each its own.",
+        )
 
     def committed() -> None:
         told = teller.told.take()
@@ -78,7 +83,7 @@ def wire(context: Context, settings: NotifySettings) -> Built:
         await webhooks.close()
 
     return Built(
-        app=app,
+        make_app=make_app,
         groups=groups(teller, committed),
         loops=[Loop("notify-sender", sender.run)],
         close=close,

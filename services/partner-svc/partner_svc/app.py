@@ -1,5 +1,6 @@
 """Wiring of partner-svc; its commands are ``api``, ``worker`` and ``migrate``."""
 
+from fastapi import FastAPI
 from handoff_kit.cities import cities_folder, city_folder
 from handoff_kit.http import create_app
 from handoff_kit.service import Built, Context, Service
@@ -27,20 +28,23 @@ async def build(context: Context) -> Built:
         directory=context.doorway(DirectoryHandler(areas), writers=1),
         intake=Intake(context.http, context.url("intake"), context.service_token),
     )
-    app = create_app(
-        "partner",
-        title="Handoff partner",
-        description="Offers to partners and departments, and the directory of services.",
-        verifier=context.verifier,
-        routers=[
-            offers_router(parts),
-            directory_router(parts),
-            imports_router(parts, reader, context.clock),
-        ],
-        readiness={"database": context.ready},
-        body_rules={f"/partner/v1{IMPORTS}": IMPORT_BODY},
-    )
-    return Built(app=app, groups=GROUPS)
+
+    def make_app() -> FastAPI:
+        return create_app(
+            "partner",
+            title="Handoff partner",
+            description="Offers to partners and departments, and the directory of services.",
+            verifier=context.verifier,
+            routers=[
+                offers_router(parts),
+                directory_router(parts),
+                imports_router(parts, reader, context.clock),
+            ],
+            readiness={"database": context.ready},
+            body_rules={f"/partner/v1{IMPORTS}": IMPORT_BODY},
+        )
+
+    return Built(make_app=make_app, groups=GROUPS)
 
 
 SERVICE = Service(name="partner", package="partner_svc", build=build)

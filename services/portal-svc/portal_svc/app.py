@@ -3,6 +3,7 @@
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from fastapi import FastAPI
 from handoff_kit.auth import Signer
 from handoff_kit.cities import city_folder
 from handoff_kit.city import load_city
@@ -61,25 +62,29 @@ async def build(context: Context) -> Built:
     assets = load_assets()
     renderer = Renderer(city.name, city.timezone, assets, cookies)
     reads = reads_of(context.db, context.clock, ZoneInfo(city.timezone))
-    app = create_app(
-        "portal",
-        title="Handoff portal",
-        description="Sign-in, credentials, and one page for each role.",
-        verifier=context.verifier,
-        routers=[admin_router(context.db, doorway, city, token_url)],
-        root_routers=[
-            oauth_router(issuer, signer),
-            sign_in_router(sessions, renderer),
-            pages_router(sessions, renderer, reads),
-            live_router(sessions, context.wakes),
-            static_router(assets),
-        ],
-        readiness={"database": context.ready},
-        body_rules=dict.fromkeys(("/oauth/token", "/sign-in", "/sign-out"), FORM_BODY),
-    )
-    add_page_failures(app, sessions, renderer)
+
+    def make_app() -> FastAPI:
+        app = create_app(
+            "portal",
+            title="Handoff portal",
+            description="Sign-in, credentials, and one page for each role.",
+            verifier=context.verifier,
+            routers=[admin_router(context.db, doorway, city, token_url)],
+            root_routers=[
+                oauth_router(issuer, signer),
+                sign_in_router(sessions, renderer),
+                pages_router(sessions, renderer, reads),
+                live_router(sessions, context.wakes),
+                static_router(assets),
+            ],
+            readiness={"database": context.ready},
+            body_rules=dict.fromkeys(("/oauth/token", "/sign-in", "/sign-out"), FORM_BODY),
+        )
+        add_page_failures(app, sessions, renderer)
+        return app
+
     return Built(
-        app=app,
+        make_app=make_app,
         start=start,
         groups=groups(partial(context.wakes.wake, CHANGED)),
         periodics=[Periodic("portal-tidy", 600, tidy)],

@@ -5,6 +5,7 @@ import logging
 from functools import partial
 from pathlib import Path
 
+from fastapi import FastAPI
 from handoff_kit.cities import city_folder
 from handoff_kit.http import create_app
 from handoff_kit.outbox import pause
@@ -32,13 +33,16 @@ async def build(context: Context) -> Built:
     world = World(load_policy(folder))
     intake = Intake(context.http, context.url("intake"), context.service_token)
     doorway = context.doorway(partial(obey, world))
-    app = create_app(
-        "referral",
-        title="Referral",
-        verifier=context.verifier,
-        routers=routers(context.db, world, doorway, intake),
-        readiness={"database": context.ready},
-    )
+
+    def make_app() -> FastAPI:
+        return create_app(
+            "referral",
+            title="Referral",
+            verifier=context.verifier,
+            routers=routers(context.db, world, doorway, intake),
+            readiness={"database": context.ready},
+        )
+
     stop = asyncio.Event()
     # In the doorway's process too: both decide by the policy in force.
     following = asyncio.create_task(follow_policy(world, folder, settings.policy_reload, stop))
@@ -48,7 +52,7 @@ async def build(context: Context) -> Built:
         await following
 
     return Built(
-        app=app,
+        make_app=make_app,
         groups=groups(world),
         periodics=[Periodic("clocks", CLOCKS_EVERY, partial(run_clocks, world))],
         close=close,

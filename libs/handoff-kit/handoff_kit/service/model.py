@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,15 +49,22 @@ class Loop:
 
 @dataclass
 class Built:
-    """What a service is made of in one process."""
+    """What a service is made of in one process.
 
-    app: FastAPI
+    ``app`` is made when it is first asked for, which a worker never does.
+    """
+
+    make_app: Callable[[], FastAPI]
     groups: Sequence[Group] = ()
     periodics: Sequence[Periodic] = ()
     loops: Sequence[Loop] = ()
     # Before the API serves its first request, and after all is served.
     start: Callable[[], Awaitable[None]] | None = None
     close: Callable[[], Awaitable[None]] | None = None
+
+    @cached_property
+    def app(self) -> FastAPI:
+        return self.make_app()
 
 
 @dataclass(frozen=True)
