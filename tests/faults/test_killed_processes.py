@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 from support.data import a_referral
-from support.history import check, settled
+from support.history import check, unsettled
 from support.system import System, all_in_one
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ async def _look(system: System, acknowledged: dict[str, dict], seconds: float = 
             await asyncio.sleep(0.2)
             continue
         try:
-            if await settled(connection):
+            if not await unsettled(connection):
                 verdict = await check(connection, acknowledged)
                 assert verdict, verdict
                 counts = {

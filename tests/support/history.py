@@ -26,22 +26,27 @@ class Verdict:
         return not (self.lost or self.doubled or self.disordered)
 
 
-async def settled(connection: asyncpg.Connection) -> bool:
-    """Whether every outbox is empty and every group has read the whole log."""
+async def unsettled(connection: asyncpg.Connection) -> list[str]:
+    """What is still under way, in words: outboxes, groups behind their topics, parked events."""
+    found: list[str] = []
     for service in SERVICES:
-        if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {service}.outbox)"):
-            return False
-        behind = await connection.fetchval(
-            f"SELECT count(*) FROM {service}.consumer_offset o JOIN bus.head h"
-            " ON h.topic = o.topic AND h.partition = o.partition"
+        waiting = await connection.fetchval(f"SELECT count(*) FROM {service}.outbox")
+        if waiting:
+            found.append(f"{service}.outbox holds {waiting}")
+        behind = await connection.fetch(
+            "SELECT o.group_name, o.topic || '/' || o.partition AS where,"
+            f" h.next_offset - o.next_offset AS behind FROM {service}.consumer_offset o"
+            " JOIN bus.head h ON h.topic = o.topic AND h.partition = o.partition"
             " WHERE o.next_offset < h.next_offset"
         )
-        waiting = await connection.fetchval(
-            f"SELECT count(*) FROM {service}.parked WHERE state IN ('waiting', 'behind', 'retry')"
+        found += [f"{r['group_name']} is {r['behind']} behind on {r['where']}" for r in behind]
+        parked = await connection.fetch(
+            "SELECT group_name, event_type, state, reason, count(*) AS number"
+            f" FROM {service}.parked WHERE state IN ('waiting', 'behind', 'retry')"
+            " GROUP BY 1, 2, 3, 4"
         )
-        if behind or waiting:
-            return False
-    return True
+        found += [f"{r['group_name']} parked: {dict(r)}" for r in parked]
+    return found
 
 
 def check_sequences(rows: list[tuple[str, str, str, int]], verdict: Verdict) -> None:
