@@ -6,7 +6,7 @@ the request: fields are named, values are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -211,11 +211,25 @@ class Unavailable(Transient):
 
 
 class Waiting(HandoffError):
-    """Another event has to arrive first."""
+    """Another event has to arrive first.
+
+    ``events``: source and id of each event of the set that waits, and for what. Empty where the
+    handler cannot tell: the consumer looks for them then.
+    """
 
     status = 503
     default_code = "waiting"
     fate = Fate.WAIT
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        events: Mapping[tuple[str, str], str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail, **extra)
+        self.events: Mapping[tuple[str, str], str] = events or {}
 
 
 class Permanent(HandoffError):

@@ -17,7 +17,7 @@ from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher
 from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.bus.ports import Log, Outgoing, Publisher
 from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher
-from handoff_kit.consumer import Group, Received
+from handoff_kit.consumer import Group, Received, each
 from handoff_kit.groups import GroupRunner
 from handoff_kit.http import create_app
 from handoff_kit.outbox import Mover, Relay, Sender
@@ -28,16 +28,27 @@ from handoff_kit.wakes import Wakes
 
 @dataclass
 class Toy:
-    """``refuse`` maps an event's reason to what handling it raises."""
+    """``refuse`` maps an event's reason to what handling it raises.
+
+    ``blind``: it does not say which events of a set wait.
+    """
 
     refuse: dict[str, Exception] = field(default_factory=dict)
+    blind: bool = False
     sets: list[int] = field(default_factory=list)
 
     async def apply(self, tx: Tx, events: Sequence[Received]) -> None:
         self.sets.append(len(events))
-        for event in events:
+
+        def take(event: Received) -> None:
             if event.data.reason in self.refuse:
                 raise self.refuse[event.data.reason]
+
+        if self.blind:
+            for event in events:
+                take(event)
+        else:
+            each(events, take)
         await tx.conn.execute(
             "INSERT INTO toy.applied (agency_id, key, event_id, sequence)"
             " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])",

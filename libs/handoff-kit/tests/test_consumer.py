@@ -19,6 +19,14 @@ async def states(admin):
     return [(r["sequence"], r["state"]) for r in rows]
 
 
+async def open_of(admin, key):
+    rows = await admin.fetch(
+        "SELECT sequence, state FROM toy.parked WHERE key = $1 AND state <> 'done' ORDER BY 1",
+        str(key),
+    )
+    return [(r["sequence"], r["state"]) for r in rows]
+
+
 async def test_a_set_is_applied_once_and_in_order(admin, feeder, closed, toy):
     feed, case = feeder(), uuid4()
     await feed.feed(*[closed(case, n) for n in range(1, 6)])
@@ -93,8 +101,10 @@ async def test_a_dropped_event_lets_the_rest_go_on(admin, feeder, closed, toy):
     assert await states(admin) == [(1, "dropped"), (2, "done")]
 
 
-async def test_waiting_is_retried_by_itself(admin, feeder, closed, toy):
+@pytest.mark.parametrize("blind", [False, True])
+async def test_waiting_is_retried_by_itself(admin, feeder, closed, toy, blind):
     toy.refuse["early"] = Waiting("needs another event first")
+    toy.blind = blind
     feed, case = feeder(), uuid4()
     await feed.feed(closed(case, 1, "early"), closed(case, 2))
     assert await states(admin) == [(1, "waiting"), (2, "behind")]
@@ -102,6 +112,65 @@ async def test_waiting_is_retried_by_itself(admin, feeder, closed, toy):
     await admin.execute("UPDATE toy.parked SET next_try_at = now() WHERE state = 'waiting'")
     assert await feed.repair() == 2
     assert await applied(admin, case) == [1, 2]
+
+
+async def test_all_that_wait_are_set_aside_at_once_and_taken_up_at_once(admin, feeder, closed, toy):
+    toy.refuse["early"] = Waiting("needs another event first")
+    feed, cases = feeder(), [uuid4() for _ in range(40)]
+    firsts = [closed(c, 1, "early" if i % 2 else "ok") for i, c in enumerate(cases)]
+    await feed.feed(*firsts, *[closed(c, 2) for c in cases])
+    assert toy.sets == [80, 40]
+    assert len(await states(admin)) == 40
+    toy.refuse.clear()
+    toy.sets.clear()
+    await admin.execute("UPDATE toy.parked SET next_try_at = now() WHERE state = 'waiting'")
+    assert await feed.repair() == 40
+    assert toy.sets == [40]
+    for case in cases:
+        assert await applied(admin, case) == [1, 2]
+
+
+async def test_what_still_waits_holds_up_only_its_own_key(admin, feeder, closed, toy):
+    toy.refuse["early"] = toy.refuse["later"] = Waiting("needs another event first")
+    feed, one, two = feeder(), uuid4(), uuid4()
+    await feed.feed(closed(one, 1, "early"), closed(one, 2, "later"), closed(one, 3))
+    await feed.feed(closed(two, 1, "early"), closed(two, 2))
+    del toy.refuse["early"]
+    await admin.execute("UPDATE toy.parked SET next_try_at = now() WHERE state = 'waiting'")
+    assert await feed.repair() == 3
+    assert await applied(admin, one) == [1]
+    assert await applied(admin, two) == [1, 2]
+    assert await open_of(admin, one) == [(2, "waiting"), (3, "behind")]
+    toy.refuse.clear()
+    await admin.execute("UPDATE toy.parked SET next_try_at = now() WHERE state = 'waiting'")
+    assert await feed.repair() == 2
+    assert await applied(admin, one) == [1, 2, 3]
+
+
+async def test_a_bad_event_among_parked_ones_hurts_only_its_own_key(admin, feeder, closed, toy):
+    toy.refuse["early"] = Waiting("needs another event first")
+    toy.refuse["bad"] = Permanent("broken invariant")
+    feed, good, bad = feeder(), uuid4(), uuid4()
+    await feed.feed(closed(good, 1, "early"), closed(good, 2))
+    await feed.feed(closed(bad, 1, "early"), closed(bad, 2, "bad"), closed(bad, 3))
+    del toy.refuse["early"]
+    await admin.execute("UPDATE toy.parked SET next_try_at = now() WHERE state = 'waiting'")
+    assert await feed.repair() == 3
+    assert await applied(admin, good) == [1, 2]
+    assert await applied(admin, bad) == [1]
+    assert await open_of(admin, bad) == [(2, "failed"), (3, "behind")]
+
+
+async def test_more_of_one_key_than_a_set_holds_is_taken_up_in_order(admin, feeder, closed, toy):
+    toy.refuse["early"] = Waiting("needs another event first")
+    feed, case = feeder(), uuid4()
+    await feed.feed(closed(case, 1, "early"), *[closed(case, n) for n in range(2, 131)])
+    toy.refuse.clear()
+    await admin.execute("UPDATE toy.parked SET next_try_at = now() WHERE state = 'waiting'")
+    assert await feed.repair() == 130
+    assert await applied(admin, case) == list(range(1, 131))
+    await feed.feed(closed(case, 131))
+    assert (await applied(admin, case))[-1] == 131
 
 
 async def test_a_transient_failure_parks_nothing_and_does_nothing(admin, feeder, closed, toy):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from handoff_kit.bus.ahead import Ahead, Place
 from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Position, Record, Rejected
 from handoff_kit.bus.schema import BUS_GRANTS, BUS_TABLES
 from handoff_kit.db import DATABASE_AWAY, Connection, connect
@@ -17,6 +18,8 @@ POLL_SECONDS = 0.25
 # A member that has not been seen for this long has lost its partitions.
 MEMBER_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 1.0
+# Records of a partition that one round trip reads ahead at least, when it is behind.
+_LEAST = 20
 
 
 async def create_schema(connection: Connection, roles: Sequence[str]) -> None:
@@ -98,8 +101,8 @@ class PostgresReader:
         self._member = names.pop() if names else f"{time.time_ns():x}-{id(self):x}"
         self._woken = wakes.subscribe([f"topic:{t}" for t in topics])
         self._positions: dict[tuple[str, int], int] = {}
+        self._ahead = Ahead()
         self._beat = 0.0
-        self._turn = 0
 
     async def join(self) -> None:
         await self._heartbeat()
@@ -128,6 +131,7 @@ class PostgresReader:
             if p % count == mine
         }
         if owned != set(self._positions):
+            self._ahead.clear()
             self._positions = dict(await self._lookup(sorted(owned)))
             for place in owned:
                 self._positions.setdefault(place, 0)
@@ -155,42 +159,53 @@ class PostgresReader:
             "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])",
             self._topics,
         )
-        behind = [
-            (row["topic"], row["partition"], self._positions[row["topic"], row["partition"]])
-            for row in heads
-            if row["next_offset"]
-            > self._positions.get((row["topic"], row["partition"]), row["next_offset"])
-        ]
-        if not behind:
-            return []
-        # Start with another partition each time, so that a busy one does not starve the rest.
-        self._turn = (self._turn + 1) % len(behind)
-        behind = behind[self._turn :] + behind[: self._turn]
+        ends = {(r["topic"], r["partition"]): r["next_offset"] for r in heads}
+        records: list[Record] = []
+        while len(records) < limit:
+            behind = self._behind(ends)
+            share = max(2 * limit // len(behind), _LEAST) if behind else 0
+            short = [p for p in behind if self._ahead.held(p) < share // 4]
+            if short:
+                for place in await self._read_ahead(short, share):
+                    del ends[place]
+                behind = self._behind(ends)
+            taken = self._ahead.take(limit - len(records), behind)
+            records += taken
+            if not taken:
+                break
+        return records
+
+    def _behind(self, ends: Mapping[Place, int]) -> list[Place]:
+        return [p for p, at in self._positions.items() if ends.get(p, 0) > at]
+
+    async def _read_ahead(self, places: Sequence[Place], share: int) -> set[Place]:
+        """Read up to *share* records of each; returns those that had none after all."""
         rows = await self._connection.fetch(
             "SELECT l.topic, l.partition, l.log_offset, l.key, l.headers, l.sequence, l.value"
-            " FROM unnest($1::text[], $2::int[], $3::bigint[]) WITH ORDINALITY AS w(t, p, o, n),"
+            " FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(t, p, o),"
             " LATERAL (SELECT * FROM bus.log l WHERE l.topic = w.t AND l.partition = w.p"
-            "  AND l.log_offset >= w.o ORDER BY l.log_offset LIMIT $4) l"
-            " ORDER BY w.n, l.log_offset LIMIT $4",
-            [b[0] for b in behind],
-            [b[1] for b in behind],
-            [b[2] for b in behind],
-            limit,
+            "  AND l.log_offset >= w.o ORDER BY l.log_offset LIMIT $4) l",
+            [topic for topic, _ in places],
+            [partition for _, partition in places],
+            [self._positions[place] for place in places],
+            share,
         )
-        records = []
+        none = set(places)
         for topic, partition, offset, key, text, sequence, value in rows:
             headers = orjson.loads(text)
             if sequence is not None:
                 headers["ce_sequence"] = str(sequence)
-            records.append(Record(topic, partition, offset, key, headers, value))
+            self._ahead.add(Record(topic, partition, offset, key, headers, value))
             self._positions[topic, partition] = offset + 1
-        return records
+            none.discard((topic, partition))
+        return none
 
     def assigned(self) -> frozenset[tuple[str, int]]:
         return frozenset(self._positions)
 
     async def rewind(self) -> None:
         try:
+            self._ahead.clear()
             self._positions = dict(await self._lookup(sorted(self._positions)))
         except DATABASE_AWAY as error:
             raise Transient("the embedded log cannot be read now") from error
@@ -206,6 +221,7 @@ class PostgresReader:
         return {
             (row["topic"], row["partition"]): row["next_offset"]
             - self._positions[row["topic"], row["partition"]]
+            + self._ahead.held((row["topic"], row["partition"]))
             for row in heads
             if (row["topic"], row["partition"]) in self._positions
         }

@@ -7,10 +7,13 @@ What a consumer group promises (``docs/delivery.md``):
   is applied once for its (source, id);
 * a set that fails is halved until the bad event stands alone, which is then parked and blocks
   only its own key; what comes behind it waits, in order, for the operator's retry or drop;
+* events that wait for another writer's are kept aside, all of a set at once, and tried again as
+  sets;
 * a transient failure parks nothing: the group pauses and tries again.
 """
 
 from handoff_kit.consumer.applying import Consumer
 from handoff_kit.consumer.model import Fenced, Group, ParkingCap, Received
+from handoff_kit.consumer.planning import each
 
-__all__ = ["Consumer", "Fenced", "Group", "ParkingCap", "Received"]
+__all__ = ["Consumer", "Fenced", "Group", "ParkingCap", "Received", "each"]

@@ -11,15 +11,16 @@ from handoff_kit.consumer.model import (
     Gate,
     GateKey,
     Group,
+    Identity,
     ParkingCap,
     Place,
     Plan,
 )
 from handoff_kit.consumer.parking import write_parked
-from handoff_kit.consumer.planning import decode, fate_of, merged, park, plan
+from handoff_kit.consumer.planning import decode, fate_of, is_event_fault, merged, park, plan
 from handoff_kit.consumer.repair import repair
-from handoff_kit.db import DATABASE_AWAY, Connection, Database
-from handoff_kit.errors import Fate, HandoffError, Permanent, Transient
+from handoff_kit.db import Connection, Database
+from handoff_kit.errors import HandoffError, Waiting
 from handoff_kit.faults import async_fault
 from handoff_kit.telemetry import process_metrics
 from handoff_kit.tx import Tx, flush
@@ -108,20 +109,41 @@ class Consumer:
         await self._run(entries)
 
     async def _run(self, entries: list[Entry]) -> None:
-        try:
-            await self._commit(entries)
-        except Exception as error:
-            if isinstance(error, Transient) or not is_event_fault(error):
-                raise
-            if len(entries) > 1:
-                # Halves find the bad event in log2(n) steps; each half is a set of its own.
-                middle = len(entries) // 2
-                await self._run(entries[:middle])
-                await self._run(entries[middle:])
+        waits: dict[Identity, str] = {}
+        while True:
+            try:
+                await self._commit(entries, waits)
                 return
-            await self._commit(entries, refused=error)
+            except Waiting as error:
+                known = len(waits)
+                waits |= error.events
+                if len(waits) == known:
+                    await self._search(entries, error)
+                    return
+            except Exception as error:
+                if not is_event_fault(error):
+                    raise
+                if not isinstance(error, HandoffError):
+                    log.exception("handling an event failed")
+                await self._search(entries, error)
+                return
 
-    async def _commit(self, entries: list[Entry], refused: Exception | None = None) -> None:
+    async def _search(self, entries: list[Entry], error: Exception) -> None:
+        """Some event of the set failed, and nobody said which."""
+        if len(entries) > 1:
+            # Halves find the bad event in log2(n) steps; each half is a set of its own.
+            middle = len(entries) // 2
+            await self._run(entries[:middle])
+            await self._run(entries[middle:])
+        else:
+            await self._commit(entries, {}, refused=error)
+
+    async def _commit(
+        self,
+        entries: list[Entry],
+        waits: Mapping[Identity, str],
+        refused: Exception | None = None,
+    ) -> None:
         ends: dict[Place, int] = {}
         for entry in entries:
             record = entry.record
@@ -129,7 +151,7 @@ class Consumer:
         async with self._db.sets() as connection:
             now, gates, seen = await self._open(connection, ends, entries)
             before = {key: (gate.sequence, gate.blocked) for key, gate in gates.items()}
-            decided = plan(entries, gates, seen)
+            decided = plan(entries, gates, seen, waits)
             tx = Tx(connection, now, self._schema, self._shard)
             if refused is not None:
                 self._refuse(decided, gates, refused)
@@ -171,7 +193,7 @@ class Consumer:
 
     async def _open(
         self, connection: Connection, ends: Mapping[Place, int], entries: Sequence[Entry]
-    ) -> tuple[datetime, dict[GateKey, Gate], set[tuple[str, str]]]:
+    ) -> tuple[datetime, dict[GateKey, Gate], set[Identity]]:
         """Move the offsets, fenced by where we believe they stand; read gate and inbox."""
         keys = list({e.gate_key for e in entries if e.sequence is not None})
         rows = await connection.fetch(
@@ -210,8 +232,8 @@ class Consumer:
         blocked = [key for key, gate in gates.items() if gate.blocked]
         if blocked:
             await self._read_held(connection, blocked, gates)
-        loose = [(e.source, e.event_id) for e in entries if e.sequence is None and e.event_id]
-        seen: set[tuple[str, str]] = set()
+        loose = [e.identity for e in entries if e.sequence is None and e.event_id]
+        seen: set[Identity] = set()
         if loose:
             hits = await connection.fetch(
                 f"SELECT source, event_id FROM {self._schema}.inbox WHERE group_name = $1"
@@ -266,7 +288,7 @@ class Consumer:
                 [g.sequence for _, g in moved],
                 [g.blocked for _, g in moved],
             )
-        loose = {(e.source, e.event_id): None for e in entries if e.sequence is None and e.event_id}
+        loose = {e.identity: None for e in entries if e.sequence is None and e.event_id}
         if loose:
             await tx.conn.execute(
                 f"INSERT INTO {self._schema}.inbox (group_name, source, event_id)"
@@ -298,14 +320,3 @@ class Consumer:
         done, self.waiting = await repair(self._db, self._group, self._shard, self.committed, owned)
         self.emitted = self.emitted or bool(done)
         return done
-
-
-def is_event_fault(error: Exception) -> bool:
-    """Whether the event, and not the world around it, made the handling fail."""
-    if isinstance(error, HandoffError):
-        return error.fate is not Fate.RETRY
-    if isinstance(error, DATABASE_AWAY):
-        return False
-    if not isinstance(error, Permanent):
-        log.exception("handling an event failed")
-    return True

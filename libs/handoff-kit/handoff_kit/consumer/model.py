@@ -13,6 +13,7 @@ from handoff_kit.errors import Transient
 from handoff_kit.tx import Cause, Tx
 
 Place = tuple[str, int]
+Identity = tuple[str, str]  # source, id
 GateKey = tuple[str, str, str]  # source, topic, key
 BODY_UNREADABLE = "bad-body"
 HEADERS_UNREADABLE = "bad-headers"
@@ -41,6 +42,10 @@ class Received:
     key: str
     sequence: int | None
     cause: Cause
+
+    @property
+    def identity(self) -> Identity:
+        return (self.source, self.id)
 
 
 Apply = Callable[[Tx, Sequence[Received]], Awaitable[None]]
@@ -86,6 +91,10 @@ class Entry:
     @property
     def gate_key(self) -> GateKey:
         return (self.source, self.record.topic, self.record.key)
+
+    @property
+    def identity(self) -> Identity:
+        return (self.source, self.event_id)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Pure decisions: what a record says, and what is to become of each event of a set."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from event_schemas.base import Event
@@ -17,11 +17,13 @@ from handoff_kit.consumer.model import (
     Entry,
     Gate,
     GateKey,
+    Identity,
     Place,
     Plan,
     Received,
 )
-from handoff_kit.errors import HandoffError, Waiting
+from handoff_kit.db import DATABASE_AWAY
+from handoff_kit.errors import Fate, HandoffError, Waiting
 from handoff_kit.tx import Cause
 
 
@@ -74,18 +76,25 @@ def _fields(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['type']}" for f in faults[:10])
 
 
-def plan(entries: Sequence[Entry], gates: dict[GateKey, Gate], seen: set[tuple[str, str]]) -> Plan:
-    """Decide for each entry, in order: deliver, skip, park. Moves *gates* and *seen* on."""
+def plan(
+    entries: Sequence[Entry],
+    gates: dict[GateKey, Gate],
+    seen: set[Identity],
+    waits: Mapping[Identity, str],
+) -> Plan:
+    """Decide for each entry, in order: deliver, skip, park. Moves *gates* and *seen* on.
+
+    *waits*: events that the handler has said must wait, and for what.
+    """
     result = Plan()
     for entry in entries:
         if entry.sequence is None:
-            identity = (entry.source, entry.event_id)
-            if identity in seen:
+            if entry.identity in seen:
                 result.duplicates += 1
                 continue
             if entry.event_id:
-                seen.add(identity)
-            _place(entry, result, gate=None)
+                seen.add(entry.identity)
+            _place(entry, result, None, waits)
             continue
         gate = gates.setdefault(entry.gate_key, Gate(0, blocked=False, known=False))
         if not gate.known and TOPICS.get(entry.record.topic, _FOREVER).retention is not None:
@@ -95,7 +104,7 @@ def plan(entries: Sequence[Entry], gates: dict[GateKey, Gate], seen: set[tuple[s
         if entry.sequence <= gate.sequence or entry.sequence in gate.held:
             result.duplicates += 1
         elif entry.sequence == gate.sequence + 1:
-            _place(entry, result, gate)
+            _place(entry, result, gate, waits)
         else:
             state, reason = ("behind", BEHIND) if gate.blocked else ("waiting", GAP)
             park(entry, result, gate, state, reason, "")
@@ -105,9 +114,12 @@ def plan(entries: Sequence[Entry], gates: dict[GateKey, Gate], seen: set[tuple[s
 _FOREVER = TOPICS["handoff.cases"]
 
 
-def _place(entry: Entry, result: Plan, gate: Gate | None) -> None:
+def _place(entry: Entry, result: Plan, gate: Gate | None, waits: Mapping[Identity, str]) -> None:
     if entry.fault is not None:
         park(entry, result, gate, "failed", entry.fault, entry.detail)
+        return
+    if entry.received is not None and entry.identity in waits:
+        park(entry, result, gate, "waiting", Waiting.default_code, waits[entry.identity])
         return
     if gate is not None:
         gate.sequence = entry.sequence or gate.sequence
@@ -150,3 +162,30 @@ def fate_of(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, HandoffError):
         return "failed", error.code, error.detail
     return "failed", type(error).__name__, "unexpected; see the log of the worker"
+
+
+def is_event_fault(error: Exception) -> bool:
+    """Whether the event, and not the world around it, made the handling fail."""
+    if isinstance(error, HandoffError):
+        return error.fate is not Fate.RETRY
+    return not isinstance(error, DATABASE_AWAY)
+
+
+def each(events: Iterable[Received], take: Callable[[Received], None]) -> None:
+    """Give each event to *take*, in order, and name all that must wait at once.
+
+    An event of the same key as one that waits is not tried: the consumer keeps it behind that one.
+    Raises: Waiting for the set, after *take* raised it for an event.
+    """
+    waits: dict[Identity, str] = {}
+    keys: set[tuple[str, str]] = set()
+    for event in events:
+        if (event.topic, event.key) in keys:
+            continue
+        try:
+            take(event)
+        except Waiting as error:
+            waits[event.identity] = error.detail
+            keys.add((event.topic, event.key))
+    if waits:
+        raise Waiting(next(iter(waits.values())), events=waits)

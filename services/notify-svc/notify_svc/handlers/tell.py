@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 from handoff_kit import sets
-from handoff_kit.consumer import Received
+from handoff_kit.consumer import Received, each
 from handoff_kit.errors import Waiting
 from handoff_kit.tx import Tx
 
@@ -77,7 +77,9 @@ class Teller:
         read = await _load(tx, [happening for _, happening in happened])
         notices: dict[UUID, Notice] = {}
         causes: dict[UUID, str] = {}
-        for event, happening in happened:
+
+        def judge(event: Received) -> None:
+            happening = happenings[event.identity]
             known = read.known(happening, tx.now)
             missing = waits_for(happening, known, self._policy)
             if missing is not None:
@@ -86,6 +88,9 @@ class Teller:
             for notice in decide(judged, known, self._policy):
                 notices.setdefault(notice.id, notice)
                 causes.setdefault(notice.id, event.cause.child())
+
+        happenings = {event.identity: happening for event, happening in happened}
+        each([event for event, _ in happened], judge)
         # A microsecond apart, so that a feed keeps the order of what one set told.
         rows = [
             _row(notice, tx.now + timedelta(microseconds=number))

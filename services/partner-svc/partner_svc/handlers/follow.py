@@ -7,7 +7,7 @@ from event_schemas.codes import OFFER_IN_HAND, NeedStatus, Reason, TargetKind
 from event_schemas.consents import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from event_schemas.referrals import NeedSettled, OfferCancelRequested, OfferMade
 from handoff_kit import sets
-from handoff_kit.consumer import Received
+from handoff_kit.consumer import Received, each
 from handoff_kit.errors import Waiting
 from handoff_kit.tx import Tx
 
@@ -63,7 +63,8 @@ async def follow_referrals(tx: Tx, events: Sequence[Received]) -> None:
     known = await _load(tx, events)
     made: dict[Key, Offer] = {}
     changed: dict[Key, Offer] = {}
-    for received in events:
+
+    def take(received: Received) -> None:
         event, agency = received.data, received.agency
         if isinstance(event, OfferMade):
             key = (agency, event.offer_id)
@@ -79,6 +80,8 @@ async def follow_referrals(tx: Tx, events: Sequence[Received]) -> None:
         elif isinstance(event, NeedSettled) and (ask := _settled(event)) is not None:
             for key in _desks(known, agency, event):
                 _end(tx, known, made, changed, key, ask, received)
+
+    each(events, take)
     await insert_offers(tx.conn, list(made.values()))
     await save_offers(tx.conn, list(changed.values()))
 

@@ -8,7 +8,7 @@ from event_schemas.consents import ConsentExpired, ConsentGranted, ConsentWithdr
 from event_schemas.directory import OrganizationChanged, ServiceCapacityChanged, ServiceChanged
 from event_schemas.referrals import NeedRequested
 from handoff_kit import sets
-from handoff_kit.consumer import Received
+from handoff_kit.consumer import Received, each
 from handoff_kit.errors import Waiting
 from handoff_kit.tx import Tx
 
@@ -41,9 +41,12 @@ async def apply_events(world: World, tx: Tx, events: Sequence[Received]) -> None
     }
     work = await open_set(world, tx, cases, used)
     spoken = [r for r in events if type(r.data) in CONSENTS]
-    for received in events:
+
+    def take(received: Received) -> None:
         work.cause = received.cause
         HANDLERS[type(received.data)](work, received)
+
+    each(events, take)
     if spoken:
         await consents.keep_consents(work, spoken)
     await work.save()
@@ -58,17 +61,18 @@ async def apply_directory(tx: Tx, events: Sequence[Received]) -> None:
     organizations: dict[Key, Any] = {}
     services: dict[Key, dict[str, Any]] = {}
     known = await _known_services(tx, events)
-    for received in events:
+
+    def take(received: Received) -> None:
         event, agency = received.data, received.agency
         if isinstance(event, OrganizationChanged):
             key = (agency, event.organization_id)
             organizations[key] = _organization(event, agency, stamps[agency])
-            continue
+            return
         key = (agency, event.service_id)
         before = services.get(key) or known.get(key)
         if isinstance(event, ServiceChanged):
             services[key] = _service(event, agency, stamps[agency], before)
-            continue
+            return
         if before is None:
             raise Waiting("the service whose capacity is said is not known yet")
         services[key] = {
@@ -79,6 +83,8 @@ async def apply_directory(tx: Tx, events: Sequence[Received]) -> None:
             "version": event.version,
             "stamp": stamps[agency],
         }
+
+    each(events, take)
     await sets.upsert(tx.conn, tables.OrganizationRow, list(organizations.values()))
     await sets.upsert(tx.conn, tables.ServiceRow, list(services.values()))
 
