@@ -1,6 +1,7 @@
 """Bodies of B2, as text in which ``@@@@@@@@`` stands for the number of the request.
 
-Each request is a resident, a home and an inspection of its own; persons are obvious placeholders.
+Each request is a resident, a home and an inspection of its own; persons are obvious placeholders,
+and country code 999 is nobody's.
 """
 
 import json
@@ -27,7 +28,7 @@ def referral() -> str:
             },
             "resident": {
                 "name": f"Resident {MARK}",
-                "phone": "+1 617 555 0100",
+                "phone": f"+999 {MARK}",
                 "languages": ["es"],
                 "household": {"adults": 2, "minors": 1},
                 "tenure": "renter",

@@ -34,8 +34,16 @@ DATABASE_AWAY: tuple[type[Exception], ...] = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     TimeoutError,
 )
+
+# A process that was stopped in the midst of a set holds the set's rows: of its group's offsets, of
+# cases. After this long the database ends the set, and whoever took over goes on. It is shorter
+# than the wait for a lock, so that who waits gets it; nobody decides a set for as long as this.
+IDLE_SET_SECONDS = 8
+LOCK_SECONDS = 10
+_IDLE_READ_SECONDS = 60
 
 # The same and our own word for it: pause, then try again.
 AWAY: tuple[type[Exception], ...] = (Transient, *DATABASE_AWAY)
@@ -66,6 +74,15 @@ async def prepare(connection: Connection) -> None:
         decoder=orjson.loads,
         format="text",
     )
+
+
+class _Pooled(asyncpg.Connection):  # type: ignore[misc]
+    """A connection of a pool. Whoever has it runs one transaction in which all is local: settings,
+    locks, cursors. So nothing is left to reset, which would be a round trip after each set.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
 
 
 async def connect(dsn: str, role: str | None = None, *, name: str = "handoff") -> Connection:
@@ -104,6 +121,7 @@ class Database:
             return pool
         async with self._lock:
             if role not in self._pools:
+                idle = IDLE_SET_SECONDS if role == self.sets_role else _IDLE_READ_SECONDS
                 self._pools[role] = await asyncpg.create_pool(
                     self.dsn,
                     min_size=0,
@@ -115,13 +133,14 @@ class Database:
                         "application_name": f"handoff-{self.service}",
                         "role": role,
                         "search_path": f"{self.service},pg_catalog",
-                        "lock_timeout": "10s",
-                        "idle_in_transaction_session_timeout": "60s",
+                        "lock_timeout": f"{LOCK_SECONDS}s",
+                        "idle_in_transaction_session_timeout": f"{idle}s",
                         # A plan made while a table was empty must not stay when it has grown.
                         "enable_seqscan": "off" if role == self.sets_role else "on",
                         "jit": "off",
                     },
                     record_class=Record,
+                    connection_class=_Pooled,
                 )
             return self._pools[role]
 

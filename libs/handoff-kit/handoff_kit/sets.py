@@ -6,7 +6,9 @@ Every column becomes one array parameter of ``unnest``; lists and objects are JS
 of arrays cannot be unnested, and travel as text, since a driver takes a list in a list for one.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from handoff_kit.db import Connection
 
 Row = Any
 _dumps = orjson.dumps
+_PARAMETER = re.compile(r"\$(\d+)")
 _DIALECT: Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -214,8 +217,18 @@ def _count(status: str) -> int:
     return int(status.rsplit(" ", 1)[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Common table expressions that go along with an insert; parameters count from $1."""
+
+    sql: str
+    arguments: Sequence[Any]
+
+
 @lru_cache(maxsize=512)
-def _insert_all_sql(models: tuple[type[SQLModel], ...]) -> str:
+def _insert_all_sql(
+    models: tuple[type[SQLModel], ...], more: tuple[str, ...], counts: tuple[int, ...]
+) -> str:
     parts, at = [], 1
     for n, model in enumerate(models):
         table, columns = table_of(model), _columns(model)
@@ -225,20 +238,36 @@ def _insert_all_sql(models: tuple[type[SQLModel], ...]) -> str:
             f" SELECT {values} FROM {_unnest(table, columns, at)})"
         )
         at += len(columns)
+    for sql, count in zip(more, counts, strict=True):
+        parts.append(_renumbered(sql, at - 1))
+        at += count
     return f"WITH {', '.join(parts)} SELECT"
 
 
+def _renumbered(sql: str, by: int) -> str:
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + by}", sql)
+
+
 async def insert_all(
-    connection: Connection, given: Sequence[tuple[type[SQLModel], Sequence[Row]]]
+    connection: Connection,
+    given: Sequence[tuple[type[SQLModel], Sequence[Row]]],
+    more: Sequence[Part] = (),
 ) -> None:
     """Insert rows of several tables in one round trip. A model may stand once; empty ones do not.
 
     Raises: asyncpg.UniqueViolationError when a row is there already; then nothing was inserted.
     """
     filled = [(model, rows) for model, rows in given if rows]
-    if not filled:
+    if not filled and not more:
         return
     arguments = [
         column for model, rows in filled for column in _arrays(model, rows, _columns(model))
     ]
-    await connection.execute(_insert_all_sql(tuple(model for model, _ in filled)), *arguments)
+    for part in more:
+        arguments += part.arguments
+    sql = _insert_all_sql(
+        tuple(model for model, _ in filled),
+        tuple(part.sql for part in more),
+        tuple(len(part.arguments) for part in more),
+    )
+    await connection.execute(sql, *arguments)

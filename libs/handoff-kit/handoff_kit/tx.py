@@ -1,19 +1,21 @@
 """A set's transaction, as a handler sees it: a connection, the time, and what it says."""
 
 import hashlib
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 from event_schemas.base import Event
+from sqlmodel import SQLModel
 
+from handoff_kit import sets
 from handoff_kit.bus.ports import MAX_RECORD_BYTES
 from handoff_kit.db import Connection
 from handoff_kit.errors import Permanent
+from handoff_kit.ids import new_id, random8, random16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,11 @@ class Cause:
     @staticmethod
     def new() -> "Cause":
         """A trace that starts here."""
-        return Cause(f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01")
+        return Cause(f"00-{random16().hex()}-{random8().hex()}-01")
 
     def child(self) -> str:
         """The same trace, a span id of its own."""
-        return f"{self.traceparent[:36]}{os.urandom(8).hex()}{self.traceparent[52:]}"
+        return f"{self.traceparent[:36]}{random8().hex()}{self.traceparent[52:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,22 @@ class Tx:
     shard: int = 0
     emitted: list[Emitted] = field(default_factory=list)
     audited: list[AuditEntry] = field(default_factory=list)
+    _time: str = ""
+    _written: int = 0  # Of ``emitted``, how many are in the outbox.
+    _chained: int = 0  # Of ``audited``, how many are on the chain.
 
     def emit(self, event: Event, *, agency: str, cause: Cause | None = None) -> UUID:
         """Say *event*; returns its id.
 
         Raises: Permanent when the event is larger than a log takes.
         """
-        value = event.model_dump_json(exclude_none=True, by_alias=True).encode()
+        # Not model_dump_json, whose wrapper costs as much again as what it calls.
+        value: bytes = type(event).__pydantic_serializer__.to_json(
+            event, exclude_none=True, by_alias=True
+        )
         if len(value) > MAX_RECORD_BYTES:
             raise Permanent(f"an event of {len(value)} bytes is larger than the log takes")
-        event_id = uuid4()
+        event_id = new_id()
         topic, key = event.topic_name(), event.key_value()
         headers = {
             "ce_specversion": "1.0",
@@ -97,7 +105,59 @@ class Tx:
         """All events of a set have one time, which would join a restricted case to the other."""
         if getattr(event, "restricted", False):
             return self.now.replace(second=0, microsecond=0).isoformat()
-        return self.now.isoformat()
+        if not self._time:
+            self._time = self.now.isoformat()
+        return self._time
+
+    async def save(self, given: Sequence[tuple[type[SQLModel], Sequence[Any]]]) -> None:
+        """Insert rows of several tables, and what was said and audited so far, as one statement.
+
+        Raises: asyncpg.UniqueViolationError when a row is there already.
+        """
+        more = [part for part in (self._outbox(), await self._audit()) if part is not None]
+        await sets.insert_all(self.conn, given, more)
+
+    def _outbox(self) -> sets.Part | None:
+        """What was emitted since it was last asked."""
+        said = self.emitted[self._written :]
+        if not said:
+            return None
+        self._written = len(self.emitted)
+        return sets.Part(
+            _OUTBOX.format(schema=self.service),
+            [
+                [r.topic for r in said],
+                [r.key for r in said],
+                [r.event_id for r in said],
+                [r.headers for r in said],
+                [r.value for r in said],
+            ],
+        )
+
+    async def _audit(self) -> sets.Part | None:
+        """What was audited since it was last asked, chained to what is there."""
+        entries = self.audited[self._chained :]
+        if not entries:
+            return None
+        self._chained = len(self.audited)
+        head = await self.conn.fetchrow(
+            f"INSERT INTO {self.service}.audit_head AS h (shard, sequence, digest)"
+            " VALUES ($1, 0, '\\x') ON CONFLICT (shard) DO UPDATE SET shard = h.shard"
+            " RETURNING sequence, digest",
+            self.shard,
+        )
+        sequence, digest = head["sequence"], head["digest"]
+        columns: tuple[list[Any], ...] = ([], [], [], [])
+        for entry in entries:
+            sequence += 1
+            body = audit_body(entry, self.now)
+            digest = audit_digest(digest, sequence, body)
+            row = (entry.agency_id, sequence, body, digest)
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+        return sets.Part(
+            _AUDIT.format(schema=self.service), [self.shard, *columns, sequence, digest]
+        )
 
     def audit(
         self,
@@ -112,8 +172,9 @@ class Tx:
         self.audited.append(AuditEntry(agency, action, actor, subject, facts or {}))
 
 
-_OUTBOX = """
-WITH given AS MATERIALIZED (
+# An event's sequence is taken under the lock of its (topic, key) head, which is held until the
+# commit: so a sequence has no holes and a later one never commits first.
+_OUTBOX = """given AS MATERIALIZED (
     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[])
         WITH ORDINALITY AS g(topic, key, event_id, headers, value, n)
 ), counted AS MATERIALIZED (
@@ -123,34 +184,25 @@ WITH given AS MATERIALIZED (
     SELECT topic, key, n FROM counted ORDER BY topic, key
     ON CONFLICT (topic, key) DO UPDATE SET sequence = h.sequence + EXCLUDED.sequence
     RETURNING topic, key, sequence
-)
+), said AS (
 INSERT INTO {schema}.outbox (topic, key, sequence, event_id, headers, value)
 SELECT g.topic, g.key,
        h.sequence - c.n + row_number() OVER (PARTITION BY g.topic, g.key ORDER BY g.n),
        g.event_id, g.headers, g.value
 FROM given g JOIN counted c USING (topic, key) JOIN head h USING (topic, key)
 ORDER BY g.n
-"""
+)"""
+_AUDIT = """audit_head_moved AS (
+    UPDATE {schema}.audit_head SET sequence = $6, digest = $7 WHERE shard = $1
+), audited AS (
+    INSERT INTO {schema}.audit (shard, agency_id, sequence, body, digest)
+    SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[])
+)"""
 
 
 async def flush(tx: Tx) -> None:
-    """Write what the set said and audited. The kit calls it once, last before the commit.
-
-    An event's sequence is taken under the lock of its (topic, key) head, which is held until the
-    commit: so a sequence has no holes and a later one never commits first.
-    """
-    if tx.emitted:
-        rows = tx.emitted
-        await tx.conn.execute(
-            _OUTBOX.format(schema=tx.service),
-            [r.topic for r in rows],
-            [r.key for r in rows],
-            [r.event_id for r in rows],
-            [r.headers for r in rows],
-            [r.value for r in rows],
-        )
-    if tx.audited:
-        await _write_audit(tx)
+    """Write what the set said and audited. The kit calls it once, last before the commit."""
+    await tx.save([])
 
 
 def audit_digest(previous: bytes, sequence: int, body: bytes) -> bytes:
@@ -171,31 +223,4 @@ def audit_body(entry: AuditEntry, at: datetime) -> bytes:
         },
         default=str,
         option=orjson.OPT_SORT_KEYS,
-    )
-
-
-async def _write_audit(tx: Tx) -> None:
-    head = await tx.conn.fetchrow(
-        f"INSERT INTO {tx.service}.audit_head AS h (shard, sequence, digest)"
-        " VALUES ($1, 0, '\\x') ON CONFLICT (shard) DO UPDATE SET shard = h.shard"
-        " RETURNING sequence, digest",
-        tx.shard,
-    )
-    sequence, digest = head["sequence"], head["digest"]
-    columns: tuple[list[Any], ...] = ([], [], [], [])
-    for entry in tx.audited:
-        sequence += 1
-        body = audit_body(entry, tx.now)
-        digest = audit_digest(digest, sequence, body)
-        for column, value in zip(columns, (entry.agency_id, sequence, body, digest), strict=True):
-            column.append(value)
-    await tx.conn.execute(
-        f"WITH moved AS (UPDATE {tx.service}.audit_head SET sequence = $6, digest = $7"
-        "  WHERE shard = $1)"
-        f" INSERT INTO {tx.service}.audit (shard, agency_id, sequence, body, digest)"
-        " SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[])",
-        tx.shard,
-        *columns,
-        sequence,
-        digest,
     )

@@ -15,7 +15,7 @@ from starlette.routing import compile_path
 from handoff_kit.auth.guards import operations
 from handoff_kit.auth.verifier import Verifier
 from handoff_kit.http.body import BodyGuard, BodyRule
-from handoff_kit.http.direct import Direct, direct_endpoints
+from handoff_kit.http.direct import Application, Direct, direct_endpoints
 from handoff_kit.http.edge import Edge
 from handoff_kit.http.health import ReadyCheck, health_router
 from handoff_kit.http.openapi import install_openapi
@@ -57,7 +57,7 @@ def create_app(
     types than 256 KiB of JSON. Raises ValueError for a route with neither a scope nor PUBLIC.
     """
     metrics = metrics or process_metrics()
-    app = FastAPI(
+    app = Application(
         title=title,
         version=version,
         description=description,
@@ -78,10 +78,13 @@ def create_app(
     _refuse_open_routes(app)
     app.state.methods = _methods(app)
     install_openapi(app)
+    templates, endpoints = _templates(app), direct_endpoints(app)
     # The last one added is the outermost.
-    app.add_middleware(Direct, verifier=verifier, endpoints=direct_endpoints(app))
     app.add_middleware(BodyGuard, rules=body_rules)
-    app.add_middleware(Edge, service=service, metrics=metrics, templates=_templates(app))
+    app.add_middleware(Edge, service=service, metrics=metrics, templates=templates)
+    app.direct = frozenset(endpoints)
+    guarded = BodyGuard(Direct(verifier, endpoints), rules=body_rules)
+    app.short_way = Edge(guarded, service, metrics, templates)
     return app
 
 

@@ -23,6 +23,7 @@ from handoff_kit.errors import HandoffError, Invalid, TooLarge, WrongContentType
 __all__ = ["BODY_LIMIT", "BodyGuard", "BodyRule", "body_of", "malformed"]
 
 BODY_LIMIT: Final = 256 * 1024  # bytes; contract.md
+_BODY: Final = "handoff.body"
 _JSON: Final = "application/json"
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # An escaped NUL, but not an escaped backslash before "u0000".
@@ -96,6 +97,7 @@ class BodyGuard:
         if refusal is not None:
             scope.setdefault(REFUSAL, refusal)
             body = b""
+        scope[_BODY] = body
         await self._app(scope, _replay(body, receive), send)
 
     def _rule(self, path: str) -> BodyRule:
@@ -151,4 +153,5 @@ async def body_of(request: Request) -> bytes:
     Raises TooLarge, WrongContentType, Invalid. Call it after the caller is known.
     """
     raise_refusal(request)
-    return await request.body()
+    judged: bytes | None = request.scope.get(_BODY)
+    return await request.body() if judged is None else judged

@@ -6,10 +6,11 @@ about a microsecond each and are what events and log lines use.
 
 from __future__ import annotations
 
-import os
 import re
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+
+from handoff_kit.ids import random8, random16
 
 __all__ = [
     "TraceContext",
@@ -58,9 +59,8 @@ def parse_traceparent(text: str | None) -> TraceContext | None:
 def child_of(parent: TraceContext | None) -> TraceContext:
     """A new span id in the parent's trace, or the root of a new trace."""
     if parent is None:
-        raw = os.urandom(24).hex()
-        return TraceContext(raw[:32], raw[32:])
-    return TraceContext(parent.trace_id, os.urandom(8).hex(), parent.flags)
+        return TraceContext(random16().hex(), random8().hex())
+    return TraceContext(parent.trace_id, random8().hex(), parent.flags)
 
 
 def new_traceparent() -> str:

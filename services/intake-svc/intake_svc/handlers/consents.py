@@ -16,6 +16,7 @@ from handoff_kit.errors import (
     NotVisible,
 )
 from handoff_kit.http.preconditions import check_if_match
+from handoff_kit.ids import new_id
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.consents import ALLOWED, Fault, State, slot_of
@@ -31,7 +32,6 @@ from intake_svc.handlers.grants import (
     refuse,
     say_granted,
 )
-from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.requests import ConsentTerms
 from intake_svc.handlers.showing import Actor, may_see, shown
 from intake_svc.tables import ConsentRow, queries
@@ -88,13 +88,6 @@ class ConsentDesk:
                 known.by_id[owned] = row
             named = Recipients.of(tuple(row.recipients), ())
             say_granted(tx, row, named)
-            tx.audit(
-                row.agency_id,
-                "consent.granted" if before is None else "consent.renewed",
-                actor=command.actor.subject,
-                subject=row.id,
-                facts={"version": row.version, "method": row.terms["method"]},
-            )
             headers = {"etag": f'"{row.version}"'}
             if before is None:
                 headers["location"] = f"/intake/v1/consents/{row.id}"

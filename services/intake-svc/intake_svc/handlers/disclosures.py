@@ -16,13 +16,13 @@ from handoff_kit import sets
 from handoff_kit.crypto import open_json, unwrap_owner_key
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import HandoffError, NotVisible
+from handoff_kit.ids import new_id
 from handoff_kit.telemetry.metrics import process_metrics
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.consents import ADDRESS, NOTES, Ask, Denial, facts_of, judge
 from intake_svc.domain.rows import CaseLink, Consent, Disclosure, Note, Property, Resident
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.requests import DisclosureIn, NotesRead, PropertyRead, Reader
 from intake_svc.tables import DisclosureRow, queries
 

@@ -160,8 +160,15 @@ class Grant:
 
 
 def say_granted(tx: Tx, row: Consent, recipients: Recipients, cause: Cause | None = None) -> None:
-    """Tell the log what the consent covers now."""
+    """Tell the log what the consent covers now, and put the grant on the audit chain."""
     terms = row.terms
+    tx.audit(
+        row.agency_id,
+        "consent.granted" if row.version == 1 else "consent.renewed",
+        actor=terms["granted_by"],
+        subject=row.id,
+        facts={"version": row.version, "method": terms["method"]},
+    )
     tx.emit(
         ConsentGranted(
             consent_id=row.id,

@@ -16,6 +16,7 @@ from handoff_kit.codepack import assess
 from handoff_kit.crypto import seal_json
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import HandoffError
+from handoff_kit.ids import new_id
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.inspections import (
@@ -27,7 +28,6 @@ from intake_svc.domain.inspections import (
 from intake_svc.domain.rows import Inspection
 from intake_svc.handlers.city import Office
 from intake_svc.handlers.findings import Member, Report, as_said, as_stored
-from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.places import Places, Told, event_codes
 from intake_svc.handlers.property_needs import NeedsDesk
 from intake_svc.tables import (
@@ -194,18 +194,17 @@ class Reports:
             else:
                 changed[row.id] = row
             _say(tx, member)
-        await sets.insert_all(
-            tx.conn,
+        await places.save_changed(tx)
+        rows = [changed[id_] for id_ in sorted(changed)]
+        await tx.save(
             [
                 (PropertyRow, list(places.new.values())),
                 (PropertyKeyRow, places.new_keys),
                 (InspectionRow, list(new.values())),
                 (CaseLinkRow, desk.new_cases),
                 (NeedRow, desk.new_needs),
-            ],
+            ]
         )
-        await places.save_changed(tx)
-        rows = [changed[id_] for id_ in sorted(changed)]
         await sets.update(tx.conn, InspectionRow, rows, columns=_CHANGED)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from event_schemas.codes import EncounterKind, Role
 from event_schemas.referrals import NeedRequested
+from handoff_kit.ids import new_id
 from handoff_kit.tx import Cause, Tx
 
 from intake_svc.domain.consents import slot_of
@@ -22,7 +23,6 @@ from intake_svc.domain.rows import (
     Resident,
 )
 from intake_svc.handlers.grants import moment
-from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.places import event_codes
 from intake_svc.handlers.requests import ReferralIn
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from handoff_kit import sets
 from handoff_kit.crypto import make_owner_key, open_json, seal_json, unwrap_owner_key
+from handoff_kit.ids import new_id
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.residents import likeness_key, name_key, phone_key
 from intake_svc.domain.rows import PossibleMatch, Property, Resident
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.ids import new_id
 from intake_svc.tables import ResidentRow, queries
 
 _HALF = 16  # bytes of each hash in a name index

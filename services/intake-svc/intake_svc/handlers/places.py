@@ -10,13 +10,13 @@ from event_schemas.inspections import PropertyCodes
 from handoff_kit import sets
 from handoff_kit.crypto import make_owner_key, unwrap_owner_key
 from handoff_kit.db import Connection
+from handoff_kit.ids import new_id
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.inspections import as_code
 from intake_svc.domain.properties import Located, keys_to_store, learned
 from intake_svc.domain.rows import Property, PropertyKey
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.ids import new_id
 from intake_svc.tables import PropertyRow, queries
 
 _CODES = tuple(PropertyCodes.model_fields)

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from event_schemas.codes import EncounterKind, Role
 from event_schemas.referrals import NeedRequested
+from handoff_kit.ids import new_id
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.inspections import PropertyNeed, as_code, property_needs
 from intake_svc.domain.rows import CaseLink, Need, Property
 from intake_svc.handlers.findings import Member, Report
-from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.needs import property_case
 from intake_svc.handlers.places import Places, event_codes
 from intake_svc.tables import queries

@@ -6,10 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from event_schemas.codes import PROPERTY_ONLY
-from handoff_kit import sets
 from handoff_kit.crypto import seal_json
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import FieldError, HandoffError, Invalid
+from handoff_kit.ids import new_id
 from handoff_kit.tx import Tx
 
 from intake_svc.domain.consents import slot_of, split_by_slot
@@ -34,7 +34,6 @@ from intake_svc.handlers.grants import (
     refuse_uncovered,
     say_granted,
 )
-from intake_svc.handlers.ids import new_id
 from intake_svc.handlers.needs import (
     Cases,
     Granted,
@@ -131,8 +130,9 @@ class ReferralDesk:
         cases = await self._cases(tx, open_, places, people)
         for member in open_:
             self._refer(tx, member, Cases(tx, cases, made), places, people, made)
-        await sets.insert_all(
-            tx.conn,
+        await places.save_changed(tx)
+        await people.save_changed(tx)
+        await tx.save(
             [
                 (PropertyRow, list(places.new.values())),
                 (PropertyKeyRow, places.new_keys),
@@ -143,10 +143,8 @@ class ReferralDesk:
                 (ConsentRow, made.consents),
                 (NeedRow, made.needs),
                 (NoteRow, made.notes),
-            ],
+            ]
         )
-        await places.save_changed(tx)
-        await people.save_changed(tx)
         return [_result(member) for member in members]
 
     async def _inspections(
