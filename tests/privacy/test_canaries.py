@@ -5,9 +5,7 @@ They may be found in one place alone: the answer that the consent allowed.
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +13,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from support.collector import Collector
 from support.data import a_referral, an_inspection
 from support.receiver import Receiver
 from support.system import System, all_in_one, eventually
@@ -36,32 +35,6 @@ class Canaries:
         if self.mark.encode() not in raw:
             return []
         return [f for f, value in self.made.items() if value.encode() in raw] or ["mark"]
-
-
-class Collector:
-    """An OTLP endpoint that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.got: list[bytes] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.got.append(self.rfile.read(int(self.headers.get("content-length", 0))))
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -121,7 +122,8 @@ class Doorway(Generic[C]):
         while len(self._free) > 0 and self._waiting and self._starting < len(self._waiting):
             writer = self._free.pop()
             self._starting += 1
-            task = asyncio.create_task(self._serve(writer))
+            # A set is of many requests: it must not stand in the trace of the one that began it.
+            task = asyncio.create_task(self._serve(writer), context=Context())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 

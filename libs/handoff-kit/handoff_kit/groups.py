@@ -4,13 +4,14 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 
 from handoff_kit.bus.ports import Log, Position, Reader
 from handoff_kit.consumer import Consumer, Fenced, Group
 from handoff_kit.db import AWAY, Database
 from handoff_kit.errors import Transient
 from handoff_kit.outbox import next_pause, pause
-from handoff_kit.telemetry import process_metrics
+from handoff_kit.telemetry import process_metrics, record_poll, recording
 from handoff_kit.wakes import Wakes
 
 log = logging.getLogger(__name__)
@@ -74,10 +75,13 @@ class GroupRunner:
         repaired = measured = 0.0
         progressed = time.monotonic()
         while not stop.is_set():
+            polled = time.time_ns()
             records = await reader.fetch(self._group.batch, 0.25)
             now = time.monotonic()
             if records:
                 progressed = now
+                if recording():
+                    record_poll(self._group.name, Counter(r.topic for r in records), polled)
                 try:
                     await self.consumer.process(records)
                 except Fenced:

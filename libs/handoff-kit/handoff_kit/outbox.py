@@ -8,6 +8,7 @@ there is no cursor, so a row that commits late is never passed over.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from handoff_kit.bus.ports import Outgoing, Publisher
 from handoff_kit.db import AWAY, Connection, connect
 from handoff_kit.errors import Transient
 from handoff_kit.faults import async_fault
+from handoff_kit.telemetry import record_send
 from handoff_kit.wakes import Wakes
 
 log = logging.getLogger(__name__)
@@ -64,10 +66,15 @@ class Mover:
         self._wakes = wakes
 
     async def __call__(self, connection: Connection) -> int:
+        began = time.time_ns()
         rows = await connection.fetch(self._sql, BATCH)
+        counts: Counter[str] = Counter()
         for row in rows:
-            self._wakes.wake(f"topic:{row['topic']}")
-        return sum(row["n"] for row in rows)
+            counts[row["topic"]] += row["n"]
+        for topic in counts:
+            self._wakes.wake(f"topic:{topic}")
+        record_send(counts, began)
+        return counts.total()
 
 
 class Sender:
@@ -85,7 +92,9 @@ class Sender:
         )
         if not rows:
             return 0
+        began = time.time_ns()
         results = await self._publisher.send([_outgoing(row) for row in rows])
+        record_send(Counter(row["topic"] for row in rows), began)
         await async_fault("outbox.after_send")
         sent = [row["id"] for row, error in zip(rows, results, strict=True) if error is None]
         if sent:

@@ -16,6 +16,7 @@ from handoff_kit.bus.ports import MAX_RECORD_BYTES
 from handoff_kit.db import Connection
 from handoff_kit.errors import Permanent
 from handoff_kit.ids import new_id, random8, random16
+from handoff_kit.telemetry import create_traceparent, recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Cause:
     def child(self) -> str:
         """The same trace, a span id of its own."""
         return f"{self.traceparent[:36]}{random8().hex()}{self.traceparent[52:]}"
+
+
+def _trace_of(topic: str, cause: Cause | None) -> str:
+    if recording():
+        return create_traceparent(topic, cause.traceparent if cause else None)
+    return (cause or Cause.new()).child()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class Tx:
             "ce_time": self._said_at(event),
             "ce_subject": key,
             "ce_agency": agency,
-            "traceparent": (cause or Cause.new()).child(),
+            "traceparent": _trace_of(topic, cause),
             "content-type": "application/json",
         }
         self.emitted.append(Emitted(topic, key, event_id, orjson.dumps(headers).decode(), value))

@@ -15,19 +15,18 @@ from handoff_kit.telemetry import (
     TelemetrySettings,
     UndeclaredMetric,
     child_traceparent,
-    commit_span,
     configure_logging,
-    create_span,
     create_traceparent,
     current,
     current_trace_id,
     current_traceparent,
     new_traceparent,
     parse_traceparent,
-    poll_span,
     process_metrics,
-    process_span,
-    send_span,
+    process_spans,
+    record_poll,
+    record_send,
+    recording,
     server_span,
     setup,
     trace_id_of,
@@ -89,18 +88,19 @@ def test_a_child_stays_in_the_trace_with_a_span_of_its_own() -> None:
 
 def test_without_an_exporter_traces_go_on_all_the_same() -> None:
     assert current() is None
+    assert not recording()
     with server_span("POST", SENT):
         assert current_trace_id() == TRACE
-        with create_span("handoff.cases") as create:
-            assert trace_id_of(create) == TRACE
-            assert create == current_traceparent()
-        assert trace_id_of(create_traceparent("handoff.cases")) == TRACE
-        with send_span("handoff.cases", 3), poll_span("handoff.cases", "g"):
-            assert current_trace_id() == TRACE
+        create = create_traceparent("handoff.cases", current_traceparent())
+        assert trace_id_of(create) == TRACE
+        # What has no cause begins a trace, whoever is at work.
+        assert trace_id_of(create_traceparent("handoff.cases", None)) != TRACE
+        record_send({"handoff.cases": 3}, 0)
+        record_poll("g", {"handoff.cases": 3}, 0)
     assert current() is None
-    with process_span("handoff.cases", "g", [create]), commit_span("handoff.cases", "g"):
+    with process_spans("g", {"handoff.cases": [create]}):
         assert current_trace_id() == TRACE
-    assert trace_id_of(create_traceparent("handoff.offers", create)) == TRACE
+    assert current() is None
 
 
 # -- spans ---------------------------------------------------------------------------------------
@@ -115,9 +115,9 @@ def exported() -> Iterator[InMemorySpanExporter]:
 
 
 def test_one_trace_leads_from_the_doorway_to_the_consumer(exported: InMemorySpanExporter) -> None:
-    with server_span("POST", SENT), create_span("handoff.referrals") as create:
-        pass
-    with process_span("handoff.referrals", "referral", [create]):
+    with server_span("POST", SENT):
+        create = create_traceparent("handoff.referrals", current_traceparent())
+    with process_spans("referral", {"handoff.referrals": [create]}):
         offer = create_traceparent("handoff.offers", create)
     spans = {span.name: span for span in exported.get_finished_spans()}
     assert {format(span.context.trace_id, "032x") for span in spans.values()} == {TRACE}
@@ -133,17 +133,22 @@ def test_one_trace_leads_from_the_doorway_to_the_consumer(exported: InMemorySpan
 
 def test_a_set_has_a_trace_of_its_own_and_links_to_each(exported: InMemorySpanExporter) -> None:
     creates = [new_traceparent() for _ in range(300)]
-    with process_span("handoff.cases", "portal", creates):
+    alone = new_traceparent()
+    with process_spans("portal", {"handoff.cases": creates, "handoff.restricted.cases": [alone]}):
         pass
-    (span,) = exported.get_finished_spans()
-    assert len(span.links) == 128
-    assert span.attributes is not None
-    assert span.attributes["messaging.batch.message_count"] == 300
-    assert format(span.context.trace_id, "032x") not in {trace_id_of(c) for c in creates}
+    cases, restricted = exported.get_finished_spans()
+    assert len(cases.links) == 128
+    assert cases.attributes is not None
+    assert cases.attributes["messaging.batch.message_count"] == 300
+    assert format(cases.context.trace_id, "032x") not in {trace_id_of(c) for c in creates}
+    # A restricted topic's span knows nothing of the other's.
+    assert [format(x.context.trace_id, "032x") for x in restricted.links] == [trace_id_of(alone)]
+    assert restricted.context.trace_id != cases.context.trace_id
 
 
 def test_a_failure_leaves_its_type_and_not_its_message(exported: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match=CANARY), send_span("handoff.cases", 1):
+    failing = process_spans("portal", {"handoff.cases": [SENT]})
+    with pytest.raises(ValueError, match=CANARY), failing:
         raise ValueError(CANARY)
     (span,) = exported.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR

@@ -1,6 +1,7 @@
 """Sets of events applied to a service's database, each set one transaction."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from handoff_kit.consumer.model import (
     ParkingCap,
     Place,
     Plan,
+    Received,
 )
 from handoff_kit.consumer.parking import write_parked
 from handoff_kit.consumer.planning import decode, fate_of, is_event_fault, merged, park, plan
@@ -22,7 +24,7 @@ from handoff_kit.consumer.repair import repair
 from handoff_kit.db import Connection, Database
 from handoff_kit.errors import HandoffError, Waiting
 from handoff_kit.faults import async_fault
-from handoff_kit.telemetry import process_metrics
+from handoff_kit.telemetry import process_metrics, process_spans, record_commit, recording
 from handoff_kit.tx import Tx, flush
 
 log = logging.getLogger(__name__)
@@ -156,7 +158,10 @@ class Consumer:
             if refused is not None:
                 self._refuse(decided, gates, refused)
             if decided.deliver:
-                await self._group.apply(tx, [e.received for e in decided.deliver if e.received])
+                received = [e.received for e in decided.deliver if e.received]
+                with process_spans(self._group.name, _creates(received)):
+                    await self._group.apply(tx, received)
+            closing = time.time_ns()
             await self._close(tx, entries, decided, gates, before)
             await async_fault("consumer.before_commit")
         self.committed.update(ends)
@@ -166,6 +171,7 @@ class Consumer:
         self.parked += sum(1 for p in decided.park if p[1] == "failed")
         self.waiting = self.waiting or any(p[1] == "waiting" for p in decided.park)
         self.emitted = self.emitted or bool(tx.emitted)
+        record_commit(self._group.name, {topic for topic, _ in ends}, closing)
         self._measure(decided, tx.now)
         await async_fault("consumer.after_commit")
 
@@ -320,3 +326,12 @@ class Consumer:
         done, self.waiting = await repair(self._db, self._group, self._shard, self.committed, owned)
         self.emitted = self.emitted or bool(done)
         return done
+
+
+def _creates(events: Sequence[Received]) -> dict[str, list[str]]:
+    """The traceparents of a set by topic; where nobody records, only that of a set of one."""
+    found: dict[str, list[str]] = {}
+    if recording() or len(events) == 1:
+        for event in events:
+            found.setdefault(event.topic, []).append(event.cause.traceparent)
+    return found

@@ -10,7 +10,7 @@ commit {topic}   CONSUMER  offset, inbox and effect are committed
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Telemetry",
     "TelemetrySettings",
-    "commit_span",
-    "create_span",
     "create_traceparent",
-    "poll_span",
-    "process_span",
-    "send_span",
+    "process_spans",
+    "record_commit",
+    "record_poll",
+    "record_send",
+    "recording",
     "server_span",
     "setup",
 ]
@@ -118,7 +118,6 @@ def _span(
     kind: SpanKind,
     attributes: dict[str, AttributeValue],
     parent: TraceContext | None,
-    links: Sequence[str] = (),
 ) -> Iterator[TraceContext]:
     if _tracer is None:
         token = activate(context := child_of(parent))
@@ -127,9 +126,7 @@ def _span(
         finally:
             deactivate(token)
         return
-    span = _tracer.start_span(
-        name, _otel_context(parent), kind, attributes, [_link(link) for link in links]
-    )
+    span = _tracer.start_span(name, _otel_context(parent), kind, attributes)
     token = activate(context := _own_context(span))
     try:
         with trace.use_span(span, record_exception=False, set_status_on_exception=False):
@@ -173,18 +170,17 @@ def _link(traceparent: str) -> Link:
     return Link(_span_context(context))
 
 
-@contextmanager
-def create_span(topic: str, cause: str | None = None) -> Iterator[str]:
-    """Yields the traceparent for the outbox row. `cause`: the causing event's, if there is one."""
-    parent = parse_traceparent(cause) or current()
-    attributes = names.messaging("create", topic)
-    with _span(f"create {topic}", SpanKind.PRODUCER, attributes, parent) as context:
-        yield context.traceparent
+def recording() -> bool:
+    """Whether spans of this process go anywhere."""
+    return _tracer is not None
 
 
-def create_traceparent(topic: str, cause: str | None = None) -> str:
-    """`create_span` in one call, for events made by the thousand."""
-    parent = parse_traceparent(cause) or current()
+def create_traceparent(topic: str, cause: str | None) -> str:
+    """The traceparent of an event that is said now; *cause*: its cause's, None for a new trace.
+
+    Never that of who is at work: a set says events of many requests.
+    """
+    parent = parse_traceparent(cause)
     if _tracer is None:
         return child_of(parent).traceparent
     span = _tracer.start_span(
@@ -197,41 +193,67 @@ def create_traceparent(topic: str, cause: str | None = None) -> str:
     return _own_context(span).traceparent
 
 
-@contextmanager
-def send_span(topic: str, count: int) -> Iterator[TraceContext]:
-    """The relay publishes `count` events."""
-    attributes = names.messaging("send", topic, count=count)
-    with _span(f"send {topic}", SpanKind.PRODUCER, attributes, current()) as context:
-        yield context
+def record_send(counts: Mapping[str, int], began: int) -> None:
+    """The relay published so many events of each topic. *began*: nanoseconds of the epoch."""
+    for topic, count in counts.items():
+        attributes = names.messaging("send", topic, count=count)
+        _record(f"send {topic}", SpanKind.PRODUCER, attributes, began)
+
+
+def record_poll(group: str, counts: Mapping[str, int], began: int) -> None:
+    """A consumer read so many events of each topic."""
+    for topic, count in counts.items():
+        attributes = names.messaging("poll", topic, count=count, group=group)
+        _record(f"poll {topic}", SpanKind.CONSUMER, attributes, began)
+
+
+def record_commit(group: str, topics: Iterable[str], began: int) -> None:
+    """Offset, inbox and effect of a set are committed."""
+    for topic in topics:
+        attributes = names.messaging("commit", topic, group=group)
+        _record(f"commit {topic}", SpanKind.CONSUMER, attributes, began)
+
+
+def _record(name: str, kind: SpanKind, attributes: dict[str, AttributeValue], began: int) -> None:
+    if _tracer is not None:
+        context = _otel_context(current())
+        _tracer.start_span(name, context, kind, attributes, start_time=began).end()
 
 
 @contextmanager
-def poll_span(topic: str, group: str) -> Iterator[TraceContext]:
-    """A consumer reads."""
-    attributes = names.messaging("poll", topic, group=group)
-    with _span(f"poll {topic}", SpanKind.CONSUMER, attributes, current()) as context:
-        yield context
-
-
-@contextmanager
-def process_span(topic: str, group: str, creates: Sequence[str]) -> Iterator[TraceContext]:
-    """A set is handled. `creates`: the traceparents of its events, to which it is linked.
+def process_spans(group: str, creates: Mapping[str, Sequence[str]]) -> Iterator[TraceContext]:
+    """A set is handled. *creates*: the traceparents of its events by topic; none is linked to
+    another topic's, so that nothing joins a restricted case to another one.
 
     A set of one continues the trace of its event; a larger one has a trace of its own.
     """
-    attributes = names.messaging("process", topic, count=len(creates), group=group)
-    parent = parse_traceparent(creates[0]) if len(creates) == 1 else current()
-    links = creates[:_MOST_LINKS] if _tracer is not None else ()
-    with _span(f"process {topic}", SpanKind.CONSUMER, attributes, parent, links) as context:
+    all_ = [create for found in creates.values() for create in found]
+    parent = parse_traceparent(all_[0]) if len(all_) == 1 else None
+    started = [
+        _tracer.start_span(
+            f"process {topic}",
+            _otel_context(parent),
+            SpanKind.CONSUMER,
+            names.messaging("process", topic, count=len(found), group=group),
+            [_link(create) for create in found[:_MOST_LINKS]],
+        )
+        for topic, found in creates.items()
+        if _tracer is not None
+    ]
+    context = _own_context(started[0]) if started else child_of(parent)
+    token = activate(context)
+    try:
         yield context
-
-
-@contextmanager
-def commit_span(topic: str, group: str) -> Iterator[TraceContext]:
-    """Offset, inbox and effect are committed."""
-    attributes = names.messaging("commit", topic, group=group)
-    with _span(f"commit {topic}", SpanKind.CONSUMER, attributes, current()) as context:
-        yield context
+    except BaseException as error:
+        for span in started:
+            # The type only: what an exception says may hold a value.
+            span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
+            span.set_status(Status(StatusCode.ERROR))
+        raise
+    finally:
+        deactivate(token)
+        for span in started:
+            span.end()
 
 
 @contextmanager
