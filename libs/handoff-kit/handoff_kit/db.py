@@ -85,9 +85,14 @@ class _Pooled(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
-async def connect(dsn: str, role: str | None = None, *, name: str = "handoff") -> Connection:
-    """One connection outside any pool, for locks and notifications."""
-    settings = {"application_name": name}
+async def connect(
+    dsn: str, role: str | None = None, *, name: str = "handoff", idle_seconds: int = 0
+) -> Connection:
+    """One connection outside any pool, for locks and notifications.
+
+    *idle_seconds*: the database ends it, and its locks, when it is silent for so long; 0: never.
+    """
+    settings = {"application_name": name, "idle_session_timeout": f"{idle_seconds}s"}
     if role:
         settings["role"] = role
     connection = await asyncpg.connect(

@@ -24,6 +24,8 @@ from handoff_kit.wakes import Wakes
 log = logging.getLogger(__name__)
 BATCH = 1000
 POLL_SECONDS = 0.25
+# A relay that was stopped holds the lock no longer than this. A send to Kafka may take twenty.
+_SILENT_SECONDS = 30
 
 # Moves up to $1 rows of one outbox to the log, with dense offsets, in one statement. The rows of
 # bus.head stay locked until the commit: offsets of a partition become visible in order.
@@ -153,7 +155,10 @@ class Relay:
 
     async def _hold_and_move(self, stop: asyncio.Event, woken: asyncio.Event) -> None:
         connection = await connect(
-            self._dsn, f"handoff_{self._service}_sets", name=f"handoff-relay-{self._service}"
+            self._dsn,
+            f"handoff_{self._service}_sets",
+            name=f"handoff-relay-{self._service}",
+            idle_seconds=_SILENT_SECONDS,
         )
         try:
             while not await connection.fetchval(
