@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from event_schemas import cases, consents, deliveries, directory, inbound, inspections, offers
+from event_schemas import (
+    access,
+    cases,
+    consents,
+    deliveries,
+    directory,
+    inbound,
+    inspections,
+    offers,
+)
 from event_schemas import referrals as referrals_
 from event_schemas.base import Event
 
@@ -47,6 +56,8 @@ EVENTS: tuple[type[Event], ...] = (
     deliveries.DeliveryFailed,
     deliveries.EndpointDisabled,
     deliveries.EventParked,
+    access.ClientRevoked,
+    access.PersonDisabled,
 )
 
 

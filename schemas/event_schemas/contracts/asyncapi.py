@@ -23,6 +23,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "offers": ("partner",),
     "directory": ("partner",),
     "deliveries": ("notify",),
+    "access": ("portal",),
     "parked": ("intake", "referral", "partner", "notify", "portal"),
 }
 

@@ -32,6 +32,7 @@ from event_schemas.referrals import NeedRequested, NeedSettled, OfferMade
 from handoff_kit.service import Built, Context, Service
 from notify_svc.app import SERVICE, wire
 from notify_svc.settings import NotifySettings
+from notify_svc.tables.wakes import DUE
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 
@@ -278,6 +279,18 @@ async def sending(built: Built) -> AsyncIterator[None]:
     yield
     stop.set()
     await task
+
+
+@pytest.fixture
+def due_now(admin: Any, context: Context) -> Callable[[], Awaitable[None]]:
+    """``await due_now()``: every delivery's next try is now, and the sender, which by itself looks
+    once a second, looks at once."""
+
+    async def make() -> None:
+        await admin.execute("UPDATE notify.delivery SET next_try_at = now()")
+        context.wakes.wake(DUE)
+
+    return make
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from handoff_kit.testing import said
 
 CLIENTS, USERS = "/portal/v1/clients", "/portal/v1/users"
 
@@ -21,7 +22,7 @@ async def audited(admin) -> list[str]:
     return [orjson.loads(row["body"])["action"] for row in rows]
 
 
-async def test_a_client_is_created_rotated_and_revoked(client, headers, admin) -> None:
+async def test_a_client_is_created_rotated_and_revoked(client, headers, admin, db) -> None:
     made = await client.post(
         CLIENTS, json={"name": "311 system", "role": "department"}, headers=headers()
     )
@@ -43,6 +44,9 @@ async def test_a_client_is_created_rotated_and_revoked(client, headers, admin) -
     refused = await client.post(f"{CLIENTS}/{body['id']}/rotate", headers=headers())
     assert (refused.status_code, refused.json()["code"]) == (409, "revoked")
     assert await audited(admin) == ["client.created", "client.rotated", "client.revoked"]
+    (told,) = await said(db)
+    assert (told.type, told.agency) == ("handoff.client.revoked.v1", "test-city")
+    assert told.data.client_id == body["client_id"]
 
 
 async def test_a_repetition_never_tells_the_secret_again(client, headers, admin) -> None:
@@ -115,7 +119,7 @@ async def test_what_cannot_be_a_client(client, headers, given, field) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-async def test_a_user_is_created_and_disabled(client, headers, admin) -> None:
+async def test_a_user_is_created_and_disabled(client, headers, admin, db) -> None:
     given = {"email": "One@Example.org", "role": "inspector", "language": "es"}
     made = await client.post(USERS, json=given, headers=headers())
     assert made.status_code == 201
@@ -134,6 +138,8 @@ async def test_a_user_is_created_and_disabled(client, headers, admin) -> None:
         disabled = await client.post(f"{USERS}/{body['id']}/disable", headers=headers())
         assert disabled.json()["disabled_at"] is not None
     assert await audited(admin) == ["person.created", "person.disabled"]
+    (told,) = await said(db)
+    assert (told.type, told.key) == ("handoff.person.disabled.v1", body["id"])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ TABLES = (
     "case_in_hand",
     "consent",
     "organization",
+    "shut_out",
 )
 
 
@@ -30,7 +31,8 @@ def upgrade() -> None:
         sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("creator", sa.Text(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column("set_by_client", sa.Text(), nullable=True),
         sa.Column("hears", JSONB(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("types", JSONB(), nullable=False),
@@ -49,7 +51,7 @@ def upgrade() -> None:
     )
     op.create_index("endpoint_id", "endpoint", ["id"], schema="notify")
     op.create_index(
-        "endpoint_owner", "endpoint", ["agency_id", "owner", "created_at", "id"], schema="notify"
+        "endpoint_owner", "endpoint", ["owner", "agency_id", "created_at", "id"], schema="notify"
     )
     op.create_table(
         "delivery",
@@ -97,7 +99,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'pending' AND channel = 'email'"),
     )
     op.create_index(
-        "delivery_owner", "delivery", ["agency_id", "owner", "created_at", "id"], schema="notify"
+        "delivery_owner", "delivery", ["owner", "agency_id", "created_at", "id"], schema="notify"
     )
     op.create_table(
         "notice",
@@ -118,7 +120,7 @@ def upgrade() -> None:
     op.create_index(
         "notice_feed",
         "notice",
-        ["agency_id", "owner", "created_at", "id"],
+        ["owner", "agency_id", "created_at", "id"],
         schema="notify",
         postgresql_where=sa.text("in_feed"),
     )
@@ -138,6 +140,8 @@ def upgrade() -> None:
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("channels", JSONB(), nullable=False),
         sa.Column("hears", JSONB(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column("set_by_client", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         schema="notify",
@@ -157,7 +161,7 @@ def upgrade() -> None:
         sa.Column("referrer_role", sa.Text(), nullable=False),
         schema="notify",
     )
-    op.create_index("need_case", "need", ["agency_id", "case_id"], schema="notify")
+    op.create_index("need_case", "need", ["case_id"], schema="notify")
     op.create_table(
         "case_in_hand",
         sa.Column("agency_id", sa.Text(), primary_key=True),
@@ -179,13 +183,20 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         schema="notify",
     )
-    op.create_index("consent_case", "consent", ["agency_id", "case_id"], schema="notify")
+    op.create_index("consent_case", "consent", ["case_id"], schema="notify")
     op.create_table(
         "organization",
         sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("organization_id", sa.Uuid(), primary_key=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        schema="notify",
+    )
+    op.create_table(
+        "shut_out",
+        sa.Column("agency_id", sa.Text(), primary_key=True),
+        sa.Column("caller", sa.Text(), primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         schema="notify",
     )
     protect("notify", *TABLES)

@@ -1,11 +1,12 @@
 """Bodies that notify takes and gives."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from handoff_kit.http import Strict
 from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from notify_svc.domain.delivery import ANY, DeliveryStatus, asked_type
 from notify_svc.domain.policy import WEBHOOK_TYPES
@@ -21,12 +22,15 @@ EmailAddress = Annotated[
 ]
 
 
+_NO_SUCH_TYPE: Final = f"There is no such type; there are: {', '.join(sorted(WEBHOOK_TYPES))}."
+
+
 def _types(given: list[str]) -> list[str]:
     found = []
     for text in given:
         short = asked_type(text, WEBHOOK_TYPES)
         if short is None:
-            raise ValueError(f"no such type; there are: {', '.join(sorted(WEBHOOK_TYPES))}")
+            raise PydanticCustomError("unknown_type", _NO_SUCH_TYPE)
         found.append(short)
     return [ANY] if ANY in found else sorted(set(found))
 

@@ -15,7 +15,7 @@ from handoff_kit.wakes import Wakes
 
 from notify_svc.api.hub import Hub
 from notify_svc.domain.audience import manages, owners_of
-from notify_svc.handlers.commands import Command
+from notify_svc.handlers.commands import Caller, Command
 
 Self = Annotated[Principal, requires("notify:self")]
 
@@ -40,6 +40,11 @@ def owners(caller: Principal) -> list[str]:
 def owner(caller: Principal) -> str:
     """The owner of the caller's webhooks."""
     return manages(caller.subject, caller.organization, caller.roles)
+
+
+def spoken_by(caller: Principal) -> Caller:
+    """Whose word a command is."""
+    return Caller(caller.subject, caller.client_id)
 
 
 def delivery_owners(caller: Principal) -> list[str]:

@@ -8,7 +8,7 @@ from handoff_kit.errors import FieldError, Invalid, NotVisible
 from handoff_kit.http import IfMatch, etag
 
 from notify_svc.api.models import PreferencesBody, PreferencesView
-from notify_svc.api.parts import Parts, Self, owners, version_asked
+from notify_svc.api.parts import Parts, Self, owners, spoken_by, version_asked
 from notify_svc.domain.audience import manages, subject_owner
 from notify_svc.handlers.commands import PutPreference
 
@@ -44,6 +44,7 @@ def router(parts: Parts) -> APIRouter:
             PutPreference(
                 agency_id=caller.agency,
                 owner=owner,
+                by=spoken_by(caller),
                 email=body.email,
                 language=body.language,
                 channels=sorted(set(body.channels)),

@@ -28,6 +28,7 @@ from notify_svc.api.parts import (
     known_id,
     owner,
     owners,
+    spoken_by,
     version_asked,
 )
 from notify_svc.clients.address import check_url
@@ -97,6 +98,7 @@ def router(parts: Parts) -> APIRouter:
                 agency_id=caller.agency,
                 id=row.id,
                 owner=owner(caller),
+                by=spoken_by(caller),
                 url=check_url(body.url, allow_private=parts.allow_private),
                 types=body.types,
                 enabled=body.enabled,
@@ -126,7 +128,7 @@ def _creation(parts: Parts, caller: Principal, body: NewWebhook) -> CreateEndpoi
         agency_id=caller.agency,
         id=id_,
         owner=owner(caller),
-        creator=caller.subject,
+        by=spoken_by(caller),
         hears=owners(caller),
         url=url,
         types=body.types,

@@ -1,11 +1,13 @@
 """The table of contents: what notify hears, and the one function that takes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from event_schemas import cases, consents, directory, offers, referrals
+from event_schemas import access, cases, consents, directory, offers, referrals
 from event_schemas.base import Event
-from handoff_kit.consumer import Group
+from handoff_kit.consumer import Group, Received
+from handoff_kit.tx import Tx
 
+from notify_svc.handlers.doors import shut_out
 from notify_svc.handlers.tell import Teller
 
 # Learnt and never told by themselves.
@@ -17,6 +19,9 @@ LEARNT: frozenset[type[Event]] = frozenset(
         directory.OrganizationChanged,
     }
 )
+
+# Who may no longer come in is told nothing more.
+ENDED: frozenset[type[Event]] = frozenset((access.ClientRevoked, access.PersonDisabled))
 
 # Told by the city's policy; some teach as well (a need its referrer, an assignment its case).
 TOLD: frozenset[type[Event]] = frozenset(
@@ -51,4 +56,9 @@ TOLD: frozenset[type[Event]] = frozenset(
 
 def groups(teller: Teller, after: Callable[[], None]) -> list[Group]:
     """The consumer groups of notify; *after* is called after each commit."""
-    return [Group(name="notify", events=LEARNT | TOLD, apply=teller.apply, after=after)]
+
+    async def apply(tx: Tx, events: Sequence[Received]) -> None:
+        await shut_out(tx, events)
+        await teller.apply(tx, events)
+
+    return [Group(name="notify", events=LEARNT | TOLD | ENDED, apply=apply, after=after)]

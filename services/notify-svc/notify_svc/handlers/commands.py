@@ -10,15 +10,30 @@ from uuid import UUID
 
 from handoff_kit import sets
 from handoff_kit.doorway import Answer
-from handoff_kit.errors import Conflict, HandoffError, NotVisible, StaleVersion
+from handoff_kit.errors import (
+    Conflict,
+    HandoffError,
+    NotVisible,
+    StaleVersion,
+    Unauthenticated,
+)
 from handoff_kit.tx import Tx
 
 from notify_svc.domain.delivery import DeliveryStatus
 from notify_svc.handlers.outcomes import say_cancelled
 from notify_svc.tables import EndpointRow, NoticeReadRow, PreferenceRow
 from notify_svc.tables.deliveries import cancel_of_endpoints
+from notify_svc.tables.doors import is_shut_out
 
 MOST_ENDPOINTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose word it is: a subject, and the client that spoke for it, where there is one."""
+
+    subject: str
+    client: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +43,7 @@ class CreateEndpoint:
     agency_id: str
     id: UUID
     owner: str
-    creator: str
+    by: Caller
     hears: list[str]
     url: str
     types: list[str]
@@ -45,6 +60,7 @@ class ChangeEndpoint:
     agency_id: str
     id: UUID
     owner: str
+    by: Caller
     url: str
     types: list[str]
     enabled: bool
@@ -79,6 +95,7 @@ class PutPreference:
 
     agency_id: str
     owner: str
+    by: Caller
     email: str | None
     language: str
     channels: list[str]
@@ -102,6 +119,7 @@ async def apply(tx: Tx, commands: Sequence[Command]) -> list[Answer | HandoffErr
 
 async def _create(tx: Tx, command: CreateEndpoint) -> Answer:
     """201 with the id; the secret is added by who answers, so that no store holds it in clear."""
+    await _admit(tx, command.agency_id, command.by)
     await _lock_owner(tx, command.agency_id, command.owner)
     count = await tx.conn.fetchval(
         "SELECT count(*) FROM notify.endpoint WHERE agency_id = $1 AND owner = $2",
@@ -113,25 +131,30 @@ async def _create(tx: Tx, command: CreateEndpoint) -> Answer:
             f"There are {MOST_ENDPOINTS} webhooks already; delete one first.",
             code="too-many-webhooks",
         )
-    row = {name: getattr(command, name) for name in command.__dataclass_fields__}
+    row = {name: getattr(command, name) for name in command.__dataclass_fields__ if name != "by"}
+    row |= {"set_by": command.by.subject, "set_by_client": command.by.client}
     row |= {"enabled": True, "disabled_reason": None, "created_at": tx.now, "version": 1}
     await sets.insert(tx.conn, EndpointRow, [row])
-    tx.audit(command.agency_id, "webhook.created", actor=command.creator, subject=command.id)
+    tx.audit(command.agency_id, "webhook.created", actor=command.by.subject, subject=command.id)
     return Answer(201, {"id": str(command.id)}, {"etag": '"1"'})
 
 
 async def _change(tx: Tx, command: ChangeEndpoint) -> Answer:
+    await _admit(tx, command.agency_id, command.by)
     row = await _endpoint(tx, command.agency_id, command.id, command.owner)
     _check(command.if_match, row.version)
     await tx.conn.execute(
         "UPDATE notify.endpoint SET url = $3, types = $4, enabled = $5,"
         " disabled_reason = CASE WHEN $5 THEN NULL ELSE COALESCE(disabled_reason, 'by-owner') END,"
+        " set_by = $6, set_by_client = $7,"
         " version = version + 1 WHERE agency_id = $1 AND id = $2",
         command.agency_id,
         command.id,
         command.url,
         command.types,
         command.enabled,
+        command.by.subject,
+        command.by.client,
     )
     return Answer(200, {"id": str(command.id)}, {"etag": f'"{row.version + 1}"'})
 
@@ -207,6 +230,7 @@ async def _mark_read(tx: Tx, command: MarkRead) -> Answer:
 
 
 async def _put_preference(tx: Tx, command: PutPreference) -> Answer:
+    await _admit(tx, command.agency_id, command.by)
     await _lock_owner(tx, command.agency_id, command.owner)
     version = await tx.conn.fetchval(
         "SELECT version FROM notify.preference WHERE agency_id = $1 AND owner = $2",
@@ -222,6 +246,8 @@ async def _put_preference(tx: Tx, command: PutPreference) -> Answer:
         "language": command.language,
         "channels": command.channels,
         "hears": command.hears,
+        "set_by": command.by.subject,
+        "set_by_client": command.by.client,
         "version": present + 1,
         "updated_at": tx.now,
     }
@@ -255,6 +281,16 @@ async def _endpoint(tx: Tx, agency: str, id_: UUID, owner: str) -> Any:
 def _check(if_match: int | None, version: int) -> None:
     if if_match is not None and if_match != version:
         raise StaleVersion
+
+
+async def _admit(tx: Tx, agency: str, caller: Caller) -> None:
+    """A token outlives its client by some minutes; nothing new may rest on it.
+
+    Raises: Unauthenticated.
+    """
+    names = [caller.subject, *([caller.client] if caller.client else [])]
+    if await is_shut_out(tx.conn, agency, names):
+        raise Unauthenticated("These credentials have ended.")
 
 
 async def _lock_owner(tx: Tx, agency: str, owner: str) -> None:

@@ -2,6 +2,7 @@
 
 from notify_svc.tables.base import METADATA
 from notify_svc.tables.deliveries import DeliveryRow, EndpointRow
+from notify_svc.tables.doors import ShutOutRow
 from notify_svc.tables.feed import NoticeReadRow, NoticeRow, PreferenceRow
 from notify_svc.tables.known import CaseRow, ConsentRow, NeedRow, OrganizationRow
 
@@ -16,4 +17,5 @@ __all__ = [
     "NoticeRow",
     "OrganizationRow",
     "PreferenceRow",
+    "ShutOutRow",
 ]

@@ -18,12 +18,15 @@ PENDING = "status = 'pending'"
 class EndpointRow(Base, table=True):
     """Where webhooks go. ``owner`` manages it; it hears what any owner in ``hears`` is told.
 
+    ``set_by`` and ``set_by_client``: the subject, and the client if there was one, whose word its
+    address rests on.
+
     The signing secret is sealed for this endpoint with a key of its own, wrapped.
     """
 
     __tablename__ = "endpoint"
     __table_args__ = (
-        Index("endpoint_owner", "agency_id", "owner", "created_at", "id"),
+        Index("endpoint_owner", "owner", "agency_id", "created_at", "id"),
         Index("endpoint_hears", "hears", postgresql_using="gin"),
         Index("endpoint_id", "id"),
         {"schema": SCHEMA},
@@ -32,7 +35,8 @@ class EndpointRow(Base, table=True):
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
     owner: str = text()
-    creator: str = text()
+    set_by: str = text()
+    set_by_client: str | None = text(null=True)
     hears: list[str] = json()
     url: str = text()
     types: list[str] = json()
@@ -69,7 +73,7 @@ class DeliveryRow(Base, table=True):
         ),
         # Not by agency first: the look for what is due must never take this one.
         Index("delivery_consent", "consent_id", postgresql_where=sql(PENDING)),
-        Index("delivery_owner", "agency_id", "owner", "created_at", "id"),
+        Index("delivery_owner", "owner", "agency_id", "created_at", "id"),
         {"schema": SCHEMA},
     )
 
@@ -201,7 +205,7 @@ async def cancel_pending(
             "UPDATE notify.delivery d SET status = 'cancelled', reason = $3, updated_at = $4"
             " FROM unnest($1::text[], $2::uuid[]) AS v(agency_id, consent_id)"
             " WHERE d.agency_id = v.agency_id AND d.consent_id = v.consent_id"
-            f" AND d.{PENDING} RETURNING {_SAID}",
+            f" AND d.{PENDING} RETURNING {SAID}",
             [agency for agency, _ in consents],
             [id_ for _, id_ in consents],
             reason,
@@ -219,7 +223,7 @@ async def cancel_of_endpoints(
             "UPDATE notify.delivery d SET status = 'cancelled', reason = $3, updated_at = $4"
             " FROM unnest($1::text[], $2::uuid[]) AS v(agency_id, endpoint_id)"
             " WHERE d.agency_id = v.agency_id AND d.endpoint_id = v.endpoint_id"
-            f" AND d.{PENDING} RETURNING {_SAID}",
+            f" AND d.{PENDING} RETURNING {SAID}",
             [agency for agency, _ in endpoints],
             [id_ for _, id_ in endpoints],
             reason,
@@ -228,7 +232,7 @@ async def cancel_of_endpoints(
     )
 
 
-_SAID = (
+SAID = (
     "d.agency_id, d.id, d.channel, d.endpoint_id, d.about, d.consent_id, d.restricted,"
     " d.traceparent, jsonb_array_length(d.attempts) AS tried"
 )
@@ -268,7 +272,7 @@ async def disable_endpoints(
             "UPDATE notify.endpoint e SET enabled = false, disabled_reason = $3,"
             " version = version + 1 FROM unnest($1::text[], $2::uuid[]) AS v(agency_id, id)"
             " WHERE e.agency_id = v.agency_id AND e.id = v.id AND e.enabled"
-            " RETURNING e.agency_id, e.id, e.owner, e.creator",
+            " RETURNING e.agency_id, e.id, e.owner",
             [agency for agency, _ in endpoints],
             [id_ for _, id_ in endpoints],
             reason,

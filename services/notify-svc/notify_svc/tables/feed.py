@@ -24,8 +24,8 @@ class NoticeRow(Base, table=True):
     __table_args__ = (
         Index(
             "notice_feed",
-            "agency_id",
             "owner",
+            "agency_id",
             "created_at",
             "id",
             postgresql_where=sql("in_feed"),
@@ -62,8 +62,8 @@ class NoticeReadRow(Base, table=True):
 class PreferenceRow(Base, table=True):
     """How an owner (a subject or an organization) wants to be told.
 
-    ``organization`` and ``roles`` are the subject's when it last said so: by them it also gets
-    the mail of its organization and of its role.
+    ``hears``: the owners whose mail it gets too, as they were when it last said so.
+    ``set_by`` and ``set_by_client``: on whose word that rests.
     """
 
     __tablename__ = "preference"
@@ -78,6 +78,8 @@ class PreferenceRow(Base, table=True):
     language: str = text()
     channels: list[str] = json()
     hears: list[str] = json()
+    set_by: str = text()
+    set_by_client: str | None = text(null=True)
     version: int
     updated_at: datetime = time()
 

@@ -76,7 +76,7 @@ def _doors() -> None:
         schema="portal",
     )
     op.create_index("client_client_id", "client", ["client_id"], unique=True, schema="portal")
-    op.create_index("client_list", "client", ["agency_id", "created_at", "id"], schema="portal")
+    op.create_index("client_list", "client", ["created_at", "id", "agency_id"], schema="portal")
     op.create_table(
         "person",
         _text("agency_id", key=True),
@@ -91,7 +91,7 @@ def _doors() -> None:
         schema="portal",
     )
     op.create_index("person_email", "person", ["email"], unique=True, schema="portal")
-    op.create_index("person_list", "person", ["agency_id", "created_at", "id"], schema="portal")
+    op.create_index("person_list", "person", ["created_at", "id", "agency_id"], schema="portal")
     op.create_table(
         "session",
         _text("agency_id", key=True),
@@ -102,7 +102,7 @@ def _doors() -> None:
         schema="portal",
     )
     op.create_index("session_token", "session", ["token_hash"], unique=True, schema="portal")
-    op.create_index("session_person", "session", ["agency_id", "person_id"], schema="portal")
+    op.create_index("session_person", "session", ["person_id"], schema="portal")
     op.create_index("session_age", "session", ["expires_at"], schema="portal")
     op.create_table(
         "sign_in_failure",
@@ -171,15 +171,15 @@ def _cases() -> None:
         _time("settled_at", null=True),
         schema="portal",
     )
-    op.create_index("need_view_case", "need_view", ["agency_id", "case_id"], schema="portal")
+    op.create_index("need_view_case", "need_view", ["case_id"], schema="portal")
     op.create_index(
         "need_view_referrer",
         "need_view",
-        ["agency_id", "referrer", "requested_at"],
+        ["referrer", "requested_at"],
         schema="portal",
     )
     op.create_index(
-        "need_view_requested", "need_view", ["agency_id", "requested_at"], schema="portal"
+        "need_view_requested", "need_view", ["requested_at", "agency_id"], schema="portal"
     )
     op.create_table(
         "consent_view",
@@ -223,10 +223,10 @@ def _offers() -> None:
     op.create_index(
         "offer_view_organization",
         "offer_view",
-        ["agency_id", "organization_id", "made_at"],
+        ["organization_id", "made_at"],
         schema="portal",
     )
-    op.create_index("offer_view_need", "offer_view", ["agency_id", "need_id"], schema="portal")
+    op.create_index("offer_view_need", "offer_view", ["need_id"], schema="portal")
     op.create_table(
         "organization_view",
         _text("agency_id", key=True),
@@ -249,7 +249,7 @@ def _flows() -> None:
         _time("at"),
         schema="portal",
     )
-    op.create_index("delivery_view_at", "delivery_view", ["agency_id", "at"], schema="portal")
+    op.create_index("delivery_view_at", "delivery_view", ["at", "agency_id"], schema="portal")
     op.create_table(
         "parked_view",
         _text("agency_id", key=True),
@@ -262,7 +262,7 @@ def _flows() -> None:
         _time("at"),
         schema="portal",
     )
-    op.create_index("parked_view_at", "parked_view", ["agency_id", "at"], schema="portal")
+    op.create_index("parked_view_at", "parked_view", ["at", "agency_id"], schema="portal")
     op.create_table(
         "flow_view",
         _text("agency_id", key=True),

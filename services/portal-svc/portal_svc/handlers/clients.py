@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
+from event_schemas.access import ClientRevoked
 from event_schemas.codes import Role
 from handoff_kit import sets
 from handoff_kit.auth.jwks import ALGORITHMS
@@ -110,7 +111,11 @@ async def rotate_client(
 
 
 async def revoke_client(tx: Tx, *, agency: str, id_: UUID, actor: str) -> Client:
-    """End a client for good; tokens within ten minutes. Again is the same. Raises: NotVisible."""
+    """End a client for good; tokens within ten minutes. Again is the same.
+
+    It is said on the log, so that what the client was told, it is told no more.
+    Raises: NotVisible.
+    """
     client = await client_of(tx.conn, agency, id_, lock=True)
     if client is None:
         raise NotVisible
@@ -119,6 +124,7 @@ async def revoke_client(tx: Tx, *, agency: str, id_: UUID, actor: str) -> Client
         await sets.update(tx.conn, ClientRow, [client], columns=("revoked_at",))
         facts = {"client_id": client.client_id}
         tx.audit(agency, "client.revoked", actor=actor, subject=client.id, facts=facts)
+        tx.emit(ClientRevoked(client_id=client.client_id, at=tx.now), agency=agency)
     return client
 
 

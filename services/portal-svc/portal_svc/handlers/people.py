@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from event_schemas.access import PersonDisabled
 from handoff_kit import sets
 from handoff_kit.db import Connection
 from handoff_kit.errors import Conflict, FieldError, Invalid, NotVisible
@@ -98,7 +99,10 @@ async def find_person(connection: Connection, agency: str, email: str) -> Person
 
 
 async def disable_person(tx: Tx, *, agency: str, id_: UUID, actor: str) -> Person:
-    """End a person's account and sessions at once. Again is the same. Raises: NotVisible."""
+    """End a person's account and sessions at once, and say so on the log. Again is the same.
+
+    Raises: NotVisible.
+    """
     person = await person_of(tx.conn, agency, id_, lock=True)
     if person is None:
         raise NotVisible
@@ -107,6 +111,7 @@ async def disable_person(tx: Tx, *, agency: str, id_: UUID, actor: str) -> Perso
         await sets.update(tx.conn, PersonRow, [person], columns=("disabled_at",))
         await end_sessions_of(tx.conn, agency, id_)
         tx.audit(agency, "person.disabled", actor=actor, subject=person.id)
+        tx.emit(PersonDisabled(person_id=person.id, at=tx.now), agency=agency)
     return person
 
 
