@@ -16,6 +16,7 @@ from handoff_kit.yamlfile import FileRefused
 from referral_svc.api import routers
 from referral_svc.clients import Intake
 from referral_svc.consumers import groups
+from referral_svc.handlers.again import try_again
 from referral_svc.handlers.clocks import run_clocks
 from referral_svc.handlers.obey import obey
 from referral_svc.handlers.world import World
@@ -24,6 +25,7 @@ from referral_svc.settings.policy import changed_at, load_policy
 
 log = logging.getLogger(__name__)
 CLOCKS_EVERY = 1.0
+AGAIN_EVERY = 1.0
 
 
 async def build(context: Context) -> Built:
@@ -54,7 +56,10 @@ async def build(context: Context) -> Built:
     return Built(
         make_app=make_app,
         groups=groups(world),
-        periodics=[Periodic("clocks", CLOCKS_EVERY, partial(run_clocks, world))],
+        periodics=[
+            Periodic("clocks", CLOCKS_EVERY, partial(run_clocks, world)),
+            Periodic("again", AGAIN_EVERY, partial(try_again, world)),
+        ],
         close=close,
     )
 

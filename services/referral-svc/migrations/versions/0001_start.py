@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         schema="referral",
     )
-    op.create_index("case_newest", "case", ["agency_id", "opened_at", "id"], schema="referral")
+    op.create_index("case_newest", "case", ["opened_at", "id", "agency_id"], schema="referral")
     op.create_table(
         "need",
         sa.Column("agency_id", sa.Text(), primary_key=True),
@@ -60,8 +60,15 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         schema="referral",
     )
-    op.create_index("need_case", "need", ["agency_id", "case_id"], schema="referral")
-    op.create_index("need_referrer", "need", ["agency_id", "referrer"], schema="referral")
+    op.create_index("need_case", "need", ["case_id"], schema="referral")
+    op.create_index(
+        "need_waiting",
+        "need",
+        ["agency_id", "requested_at", "id"],
+        schema="referral",
+        postgresql_where=sa.text("attention IN ('ask-first', 'no-candidates')"),
+    )
+    op.create_index("need_referrer", "need", ["referrer", "agency_id"], schema="referral")
     op.create_table(
         "offer",
         sa.Column("agency_id", sa.Text(), primary_key=True),
@@ -96,7 +103,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("clock_due_at IS NOT NULL"),
     )
     op.create_index(
-        "offer_organization", "offer", ["agency_id", "organization_id"], schema="referral"
+        "offer_organization", "offer", ["organization_id", "agency_id"], schema="referral"
     )
     op.create_table(
         "timeline",
@@ -130,11 +137,11 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         schema="referral",
     )
-    op.create_index("consent_case", "consent", ["agency_id", "case_id"], schema="referral")
+    op.create_index("consent_case", "consent", ["case_id"], schema="referral")
     op.create_index(
         "consent_over",
         "consent",
-        ["agency_id", "id"],
+        ["id"],
         schema="referral",
         postgresql_where=sa.text("over"),
     )
@@ -164,7 +171,7 @@ def upgrade() -> None:
         sa.Column("stamp", sa.BigInteger(), nullable=False),
         schema="referral",
     )
-    op.create_index("organization_stamp", "organization", ["agency_id", "stamp"], schema="referral")
+    op.create_index("organization_stamp", "organization", ["stamp", "agency_id"], schema="referral")
     op.create_table(
         "service",
         sa.Column("agency_id", sa.Text(), primary_key=True),
@@ -191,7 +198,17 @@ def upgrade() -> None:
         sa.Column("stamp", sa.BigInteger(), nullable=False),
         schema="referral",
     )
-    op.create_index("service_stamp", "service", ["agency_id", "stamp"], schema="referral")
+    op.create_index("service_stamp", "service", ["stamp", "agency_id"], schema="referral")
+    op.create_table(
+        "retry",
+        sa.Column("agency_id", sa.Text(), primary_key=True),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("target", sa.BigInteger(), nullable=False),
+        sa.Column("after_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("after_id", sa.Uuid(), nullable=True),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        schema="referral",
+    )
     protect(
         "referral",
         "case",
@@ -202,6 +219,7 @@ def upgrade() -> None:
         "consent",
         "turn",
         "directory_head",
+        "retry",
         "organization",
         "service",
     )

@@ -27,6 +27,10 @@ class Attention(StrEnum):
     SILENT = "silent"  # a clock ran out after all its reminders
 
 
+# A change of who may be asked helps these.
+WAITS_FOR_CANDIDATE = frozenset({Attention.NO_CANDIDATES, Attention.ASK_FIRST})
+
+
 @dataclass(slots=True)
 class Case:
     """``version`` grows with every entry of the timeline, so with every change below."""

@@ -11,14 +11,13 @@ from handoff_kit.errors import Waiting
 
 from referral_svc import tables
 from referral_svc.domain import course
-from referral_svc.domain.records import Attention, Bundle, Need
+from referral_svc.domain.records import WAITS_FOR_CANDIDATE, Bundle, Need
 from referral_svc.domain.states import ON_ITS_WAY, NeedStep
 from referral_svc.domain.timeline import Entry
 from referral_svc.handlers import placing
 from referral_svc.handlers.work import Work
 
 _HELPED = frozenset({NeedStatus.MET, NeedStatus.PARTLY_MET})
-_WAITS_FOR_MORE = frozenset({Attention.NO_CANDIDATES, Attention.ASK_FIRST})
 
 
 async def keep_consents(work: Work, events: list[Received]) -> None:
@@ -100,5 +99,5 @@ def _cover(work: Work, bundle: Bundle, need: Need, event: ConsentGranted) -> Non
     need.match_id = match.id
     work.touch(bundle, need)
     work.write(bundle, Entry.CONSENT_CHANGED, need)
-    if need.status in ON_ITS_WAY and need.attention in _WAITS_FOR_MORE:
+    if need.status in ON_ITS_WAY and need.attention in WAITS_FOR_CANDIDATE:
         placing.place(work, bundle, need, course.manager_in_hand(bundle.offers_of(need)))

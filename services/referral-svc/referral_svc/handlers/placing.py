@@ -1,5 +1,6 @@
 """Placing a need: the next candidate's offer, what happens when nobody is left, and the end."""
 
+from collections.abc import Collection
 from uuid import UUID, uuid4
 
 from event_schemas.codes import (
@@ -70,10 +71,27 @@ def place(work: Work, bundle: Bundle, need: Need, parent: Offer | None = None) -
 
     The need is matching, offered or in service.
     """
+    made, to_ask = _ask_next(work, bundle, need, parent)
+    if made is None:
+        tried = bool(bundle.offers_of(need))
+        nobody_left(work, bundle, need, parent=parent, tried=tried, to_ask=to_ask)
+
+
+def place_if_possible(
+    work: Work, bundle: Bundle, need: Need, parent: Offer | None, full: Collection[UUID] = ()
+) -> Offer | None:
+    """Ask the next candidate outside *full*, if there is one; else all stays as it is."""
+    return _ask_next(work, bundle, need, parent, full)[0]
+
+
+def _ask_next(
+    work: Work, bundle: Bundle, need: Need, parent: Offer | None, full: Collection[UUID] = ()
+) -> tuple[Offer | None, bool]:
+    """The offer to the next candidate; without one, whether a person may ask somebody."""
     rule = work.rule(need)
     offers = bundle.offers_of(need)
     directory = work.world.directory(need.agency_id)
-    barred = course.barred(offers, work.world.policy, directory, work.now)
+    barred = course.barred(offers, work.world.policy, directory, work.now).union(full)
     remains_to_ask = False
     if course.tries(offers) < rule.max_tries:
         for target in _targets(rule, parent):
@@ -82,10 +100,9 @@ def place(work: Work, bundle: Bundle, need: Need, parent: Offer | None = None) -
             if found is not None:
                 if match.id != need.match_id:
                     say_matched(work, need, match, NeedStatus.OFFERED)
-                offer_to(work, bundle, need, rule, found, match.id, parent)
-                return
+                return offer_to(work, bundle, need, rule, found, match.id, parent), False
             remains_to_ask = remains_to_ask or ask_first(match, barred)
-    nobody_left(work, bundle, need, parent=parent, tried=bool(offers), to_ask=remains_to_ask)
+    return None, remains_to_ask
 
 
 def _targets(rule: Rule, parent: Offer | None) -> tuple[TargetKind, ...]:

@@ -44,7 +44,7 @@ class CaseRow(Base, table=True):
 
     __tablename__ = "case"
     __table_args__ = (
-        Index("case_newest", "agency_id", "opened_at", "id"),
+        Index("case_newest", "opened_at", "id", "agency_id"),
         {"schema": SCHEMA},
     )
 
@@ -68,8 +68,15 @@ class NeedRow(Base, table=True):
 
     __tablename__ = "need"
     __table_args__ = (
-        Index("need_case", "agency_id", "case_id"),
-        Index("need_referrer", "agency_id", "referrer"),
+        Index("need_case", "case_id"),
+        Index(
+            "need_waiting",
+            "agency_id",
+            "requested_at",
+            "id",
+            postgresql_where=text("attention IN ('ask-first', 'no-candidates')"),
+        ),
+        Index("need_referrer", "referrer", "agency_id"),
         {"schema": SCHEMA},
     )
 
@@ -105,7 +112,7 @@ class OfferRow(Base, table=True):
 
     __tablename__ = "offer"
     __table_args__ = (
-        Index("offer_organization", "agency_id", "organization_id"),
+        Index("offer_organization", "organization_id", "agency_id"),
         Index("offer_clock", "clock_due_at", postgresql_where=text("clock_due_at IS NOT NULL")),
         {"schema": SCHEMA},
     )
@@ -167,8 +174,8 @@ class ConsentRow(Base, table=True):
 
     __tablename__ = "consent"
     __table_args__ = (
-        Index("consent_case", "agency_id", "case_id"),
-        Index("consent_over", "agency_id", "id", postgresql_where=text("over")),
+        Index("consent_case", "case_id"),
+        Index("consent_over", "id", postgresql_where=text("over")),
         {"schema": SCHEMA},
     )
 
@@ -203,10 +210,27 @@ class DirectoryHeadRow(Base, table=True):
     stamp: int = _big()
 
 
+class RetryRow(Base, table=True):
+    """How far the needs that wait for a candidate were looked at since the directory changed.
+
+    ``done`` and ``target`` are stamps; a round is under way while they differ.
+    """
+
+    __tablename__ = "retry"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    agency_id: str = _code(key=True)
+    done: int = _big()
+    target: int = _big()
+    after_at: datetime | None = _time(null=True)
+    after_id: UUID | None
+    began_at: datetime = _time()
+
+
 class OrganizationRow(Base, table=True):
     __tablename__ = "organization"
     __table_args__ = (
-        Index("organization_stamp", "agency_id", "stamp"),
+        Index("organization_stamp", "stamp", "agency_id"),
         {"schema": SCHEMA},
     )
 
@@ -226,7 +250,7 @@ class ServiceRow(Base, table=True):
 
     __tablename__ = "service"
     __table_args__ = (
-        Index("service_stamp", "agency_id", "stamp"),
+        Index("service_stamp", "stamp", "agency_id"),
         {"schema": SCHEMA},
     )
 
