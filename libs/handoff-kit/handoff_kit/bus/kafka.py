@@ -24,6 +24,12 @@ log = logging.getLogger(__name__)
 _TELL_SECONDS = 1.0
 # While the group's coordinator is away aiokafka tries a commit for ever; nothing may wait for that.
 _TELL_PATIENCE = 2.0
+# While the group is joined anew aiokafka answers nothing, be it for minutes; a stop must get by.
+_JOIN_PATIENCE = 5.0
+_REJOIN_PATIENCE = 0.5
+_STOP_PATIENCE = 3.0
+_ENDS_PATIENCE = 2.0
+_ENDS_UNKNOWN_SECONDS = 60.0
 
 
 class KafkaLog:
@@ -94,6 +100,11 @@ class KafkaReader:
         self._told_at = 0.0
         # Whether the partitions that are ours now were sought; None while that is under way.
         self._sought: bool | None = True
+        self._starting: asyncio.Task[None] | None = None
+        self._seeks = 0  # Grows when a seek begins and when it ends.
+        self._reading: asyncio.Task[tuple[int, dict[TopicPartition, list[Any]]]] | None = None
+        self._behind: dict[tuple[str, int], int] = {}
+        self._measured_at = time.monotonic()
         self._consumer = AIOKafkaConsumer(
             **settings.client(),
             group_id=group,
@@ -110,16 +121,34 @@ class KafkaReader:
         )
 
     async def start(self) -> None:
-        listener = _Seeker(self)
-        self._consumer.subscribe(topics=self._topics, listener=listener)
+        """Join the group. If the others let it wait, it goes on to join while it is read from."""
+        self._consumer.subscribe(topics=self._topics, listener=_Seeker(self))
+        self._starting = asyncio.create_task(self._consumer.start())
         try:
-            await self._consumer.start()
-        except KafkaError as error:
+            await asyncio.wait({self._starting}, timeout=_JOIN_PATIENCE)
+            self._check_started()
+        except BaseException:
             await self.close()
+            raise
+
+    def _check_started(self) -> None:
+        """Raises: Transient when the brokers were not reached or refused the start."""
+        starting = self._starting
+        if starting is None:
+            return
+        if not starting.done():
+            if self._consumer._coordinator is None:
+                raise Transient("the log cannot be reached now")
+            return
+        self._starting = None
+        error = starting.exception()
+        if isinstance(error, KafkaError):
             raise Transient("the log cannot be joined now") from error
+        starting.result()
 
     async def seek(self, places: Sequence[tuple[str, int]]) -> None:
         """Go to where the database stands on *places*, loudly if the log has lost that place."""
+        self._seeks += 1
         offsets = await self._lookup(sorted(places))
         partitions = [TopicPartition(t, p) for t, p in places]
         first = await self._consumer.beginning_offsets(partitions) if partitions else {}
@@ -135,20 +164,37 @@ class KafkaReader:
                     offset,
                 )
             self._consumer.seek(partition, offset)
+        self._seeks += 1
 
     def assigned(self) -> frozenset[tuple[str, int]]:
         return frozenset((p.topic, p.partition) for p in self._consumer.assignment())
 
     async def fetch(self, limit: int, wait: float) -> list[Record]:
         self._check_alive()
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read(limit, wait))
+        # Not cancelled when it takes longer: aiokafka would lose count of its fetches.
+        done, _ = await asyncio.wait({self._reading}, timeout=wait + _REJOIN_PATIENCE)
+        if not done:
+            return []
+        reading, self._reading = self._reading, None
         try:
-            batches = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
+            seeks, batches = reading.result()
         except KafkaError as error:
             raise Transient(f"the log cannot be read now ({type(error).__name__})") from error
         if self._sought is not True:
             # Read from where Kafka thinks we stand; the seek brings them back if they are due.
             return []
+        if batches and seeks != self._seeks:
+            # A seek came in between: nobody knows from which side of it they are.
+            await self.rewind()
+            return []
         return [_record(message) for batch in batches.values() for message in batch]
+
+    async def _read(self, limit: int, wait: float) -> tuple[int, dict[TopicPartition, list[Any]]]:
+        seeks = self._seeks
+        timeout = int(wait * 1000)
+        return seeks, await self._consumer.getmany(timeout_ms=timeout, max_records=limit)
 
     def _check_alive(self) -> None:
         """Raises: Transient when this consumer would answer nothing, or wrongly, for ever.
@@ -156,6 +202,7 @@ class KafkaReader:
         aiokafka tells of a failed coordinator in ``getmany``, but not of a task that was
         cancelled, nor of a fetcher that ended, nor of a seek that failed in its listener.
         """
+        self._check_started()
         if self._sought is False:
             raise Transient("the database's offsets could not be sought")
         coordination = self._consumer._coordinator._coordination_task
@@ -187,17 +234,53 @@ class KafkaReader:
             )
 
     async def lag(self) -> dict[tuple[str, int], int]:
+        """The ends are asked of the brokers: those that come with fetches stand still with them.
+
+        Raises: Transient when they have not been known for a minute.
+        """
+        try:
+            async with asyncio.timeout(_ENDS_PATIENCE):
+                self._behind = await self._measure()
+        except (KafkaError, TimeoutError) as error:
+            # A leader may be moving: for a while, what was measured last is good enough.
+            if time.monotonic() - self._measured_at > _ENDS_UNKNOWN_SECONDS:
+                raise Transient("the log does not say where it ends") from error
+            owned = self.assigned()
+            return {place: behind for place, behind in self._behind.items() if place in owned}
+        self._measured_at = time.monotonic()
+        return self._behind
+
+    async def _measure(self) -> dict[tuple[str, int], int]:
         behind = {}
-        for partition in self._consumer.assignment():
-            high = self._consumer.highwater(partition)
-            if high is not None:
-                position = await self._consumer.position(partition)
-                behind[partition.topic, partition.partition] = max(0, high - position)
+        partitions = list(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(partitions) if partitions else {}
+        for partition, end in ends.items():
+            position = await self._consumer.position(partition)
+            behind[partition.topic, partition.partition] = max(0, end - position)
         return behind
 
     async def close(self) -> None:
-        with contextlib.suppress(KafkaError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._consumer.stop(), 10)
+        """Stop within seconds, also while the group is joined anew."""
+        for task in (self._starting, self._reading):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        try:
+            await asyncio.wait_for(self._consumer.stop(), _STOP_PATIENCE)
+        except (KafkaError, TimeoutError):
+            await self._abandon()
+
+    async def _abandon(self) -> None:
+        """What ``stop`` would have done after it had waited for the group."""
+        consumer = self._consumer
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(_STOP_PATIENCE):
+                if consumer._coordinator is not None:
+                    await consumer._coordinator._stop_heartbeat_task()
+                    await consumer._coordinator._stop_commit_offsets_refresh_task()
+                if consumer._fetcher is not None:
+                    await consumer._fetcher.close()
+                await consumer._client.close()
 
 
 class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]
