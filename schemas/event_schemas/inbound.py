@@ -6,9 +6,11 @@ fields are errors, since a misspelt field would lose what an inspector saw.
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from event_schemas.base import Event
+from event_schemas.times import Moment
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 LongText = Annotated[str, StringConstraints(max_length=20_000)]
@@ -48,9 +50,13 @@ class PropertyReport(_Strict):
     @model_validator(mode="after")
     def _located(self) -> "PropertyReport":
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("give latitude and longitude together, or neither")
+            raise PydanticCustomError(
+                "half_a_point", "Give latitude and longitude together, or neither."
+            )
         if not (self.parcel_id or self.address_id or self.address or self.latitude is not None):
-            raise ValueError("give a parcel_id, an address_id, an address or a point")
+            raise PydanticCustomError(
+                "nowhere", "Give a parcel_id, an address_id, an address or a point."
+            )
         return self
 
 
@@ -61,8 +67,8 @@ class FindingReport(_Strict):
     scheme: OpenCode | None = None
     class_: OpenCode | None = Field(default=None, alias="class")
     status: Literal["open", "closed"] | None = None
-    issued_at: AwareDatetime | None = None
-    deadline: AwareDatetime | None = None
+    issued_at: Moment | None = None
+    deadline: Moment | None = None
     deadline_basis: OpenCode | None = None
     text: LongText | None = None
 
@@ -80,7 +86,7 @@ class InspectionReported(Event):
     source_id: Text
     kind: OpenCode | None = None
     status: Literal["open", "closed"] = "open"
-    inspected_at: AwareDatetime
+    inspected_at: Moment
     inspector: Text | None = None
     property: PropertyReport
     findings: Annotated[list[FindingReport], Field(max_length=500)] = []

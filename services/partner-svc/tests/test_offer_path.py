@@ -131,6 +131,7 @@ async def test_an_illegal_transition_says_what_is_possible(an_offer, food_bank) 
         ("ask", {}, "note"),
         ("ask", {"note": ""}, "note"),
         ("schedule", {"at": "2026-03-01T10:00:00"}, "at"),
+        ("schedule", {"at": "1774000000"}, "at"),
         ("progress", {"text": "x"}, "text"),
         ("hold", {"reason": "not-eligible"}, "reason"),
         ("complete", {}, "outcome"),

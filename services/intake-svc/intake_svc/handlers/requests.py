@@ -6,9 +6,9 @@ from uuid import UUID
 from event_schemas.base import Code, Language
 from event_schemas.codes import NeedCategory, Urgency
 from event_schemas.inbound import OpenCode, PropertyReport, Text
+from event_schemas.times import Moment
 from handoff_kit.http.models import Strict
-from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5000)]
@@ -30,16 +30,6 @@ FieldName = Literal[
 ]
 Recipient = Literal["case-management"] | UUID
 Method = Literal["spoken", "written", "electronic"]
-
-
-def _no_number(value: Any) -> Any:
-    """A time is a text with its offset; a bare number, which Pydantic would take, has none."""
-    if isinstance(value, int | float):
-        raise PydanticCustomError("datetime_type", "A time in RFC 3339 is needed.")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 
 class Encounter(Strict):

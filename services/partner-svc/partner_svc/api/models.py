@@ -14,6 +14,7 @@ from event_schemas.codes import (
     TargetKind,
     Urgency,
 )
+from event_schemas.times import NO_NUMBER
 from handoff_kit.http import Strict
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
@@ -26,6 +27,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whi
 Appointment = Annotated[
     AwareDatetime,
     Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
+    NO_NUMBER,
 ]
 
 R = Reason

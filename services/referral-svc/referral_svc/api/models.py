@@ -12,8 +12,9 @@ from event_schemas.codes import (
     Urgency,
     Verdict,
 )
+from event_schemas.times import Moment
 from handoff_kit.http import Strict
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5000)]
 Subject = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,80}$")]
@@ -52,7 +53,7 @@ class AttemptIn(Strict):
 
     channel: ContactChannel
     result: ContactResult
-    attempted_at: AwareDatetime | None = None
+    attempted_at: Moment | None = None
     note: Words | None = None
 
 
