@@ -1,61 +1,27 @@
 """The migrated schema is what the tables declare, and each of them is protected."""
 
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from handoff_kit.testing.plans import Planned
+from handoff_kit.testing.schema import agency_first, differences, walls
 from notify_svc.tables import METADATA
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-
-# The kit's own, made by `handoff_kit.migrations.start`.
-KIT = {
-    "outbox",
-    "outbox_head",
-    "consumer_offset",
-    "gate",
-    "inbox",
-    "parked",
-    "idempotency",
-    "audit_head",
-    "audit",
-    "alembic_version",
-}
-
-
-def _differences(connection: Connection) -> list:
-    context = MigrationContext.configure(
-        connection,
-        opts={
-            "include_schemas": True,
-            "compare_type": True,
-            "include_name": lambda name, type_, parents: (
-                name == "notify" if type_ == "schema" else not (type_ == "table" and name in KIT)
-            ),
-        },
-    )
-    return compare_metadata(context, METADATA)
+from notify_svc.tables.deliveries import cancel_of_endpoints, cancel_pending
+from notify_svc.tables.doors import stop_mail
+from notify_svc.tables.known import cases_by, consents_of, needs_of
 
 
 async def test_migrations_and_tables_agree(database) -> None:
-    engine = create_async_engine(
-        database.admin_url.replace("postgresql://", "postgresql+asyncpg://", 1)
-    )
-    try:
-        async with engine.connect() as connection:
-            assert await connection.run_sync(_differences) == []
-    finally:
-        await engine.dispose()
+    assert await differences(database, "notify", METADATA) == []
 
 
 async def test_every_table_keeps_agencies_apart(admin) -> None:
-    rows = await admin.fetch(
-        "SELECT relname, relrowsecurity AND relforcerowsecurity AS walled,"
-        " (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies"
-        " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
-        " WHERE nspname = 'notify' AND relkind = 'r'"
-    )
-    ours = {row["relname"]: row for row in rows if row["relname"] not in KIT}
-    assert set(ours) == {table.name for table in METADATA.sorted_tables}
-    assert all(row["walled"] and row["policies"] == 2 for row in ours.values())
+    found = await walls(admin, "notify")
+    assert found == {table.name: 2 for table in METADATA.sorted_tables}
+
+
+def test_no_index_invites_to_read_a_whole_agency() -> None:
+    assert agency_first(METADATA) == []
 
 
 async def test_the_wall_stands_without_the_querys_own_predicate(db, feeder, a_case) -> None:
@@ -64,3 +30,24 @@ async def test_the_wall_stands_without_the_querys_own_predicate(db, feeder, a_ca
     for agency, seen in (("test-city", 1), ("elsewhere", 0)):
         async with db.tenant(agency) as connection:
             assert await connection.fetchval("SELECT count(*) FROM notify.need") == seen
+
+
+async def test_a_set_reads_by_the_indexes_that_were_made_for_it(db, feeder, a_case) -> None:
+    case = a_case()
+    await feeder().feed(case.granted(), case.requested())
+    key, now = ("test-city", case.case_id), datetime.now(UTC)
+    async with db.sets() as connection:
+        planned = Planned(connection)
+        await needs_of(planned, [key])
+        await cases_by(planned, [key])
+        await consents_of(planned, [key])
+        await cancel_pending(planned, [("test-city", case.consent_id)], "consent-withdrawn", now)
+        await cancel_of_endpoints(planned, [("test-city", uuid4())], "endpoint-deleted", now)
+        await stop_mail(planned, ["test-city"], ["client-1"], "client-revoked", now)
+    read = planned.indexes
+    assert read["need"] == {"need_case"}
+    assert read["case_in_hand"] == {"case_in_hand_pkey"}
+    assert read["consent"] == {"consent_case"}
+    # Whichever, it holds what is pending alone.
+    assert read["delivery"] <= {"delivery_consent", "delivery_due", "delivery_mail_due"}
+    assert read["preference"] == {"preference_pkey"}

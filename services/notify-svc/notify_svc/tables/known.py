@@ -19,7 +19,7 @@ class NeedRow(Base, table=True):
     """Who asked for which need; the fields are `domain.decide.Need`'s."""
 
     __tablename__ = "need"
-    __table_args__ = (Index("need_case", "agency_id", "case_id"), {"schema": SCHEMA})
+    __table_args__ = (Index("need_case", "case_id"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     need_id: UUID = Field(primary_key=True)
@@ -47,7 +47,7 @@ class ConsentRow(Base, table=True):
     """Own copy of consents; the fields are `domain.decide.Consent`'s."""
 
     __tablename__ = "consent"
-    __table_args__ = (Index("consent_case", "agency_id", "case_id"), {"schema": SCHEMA})
+    __table_args__ = (Index("consent_case", "case_id"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     consent_id: UUID = Field(primary_key=True)

@@ -51,25 +51,25 @@ def upgrade() -> None:
     op.create_index(
         "offer_case",
         "offer",
-        ["agency_id", "case_id"],
+        ["case_id"],
         schema="partner",
     )
     op.create_index(
         "offer_newest",
         "offer",
-        ["agency_id", "created_at", "id"],
+        ["created_at", "id", "agency_id"],
         schema="partner",
     )
     op.create_index(
         "offer_target",
         "offer",
-        ["agency_id", "organization_id", "created_at", "id"],
+        ["organization_id", "created_at", "id"],
         schema="partner",
     )
     op.create_index(
         "offer_target_open",
         "offer",
-        ["agency_id", "organization_id", "created_at", "id"],
+        ["organization_id", "created_at", "id"],
         schema="partner",
         postgresql_where=sa.text("status IN ('accepted', 'in-progress', 'on-hold', 'requested')"),
     )
@@ -100,7 +100,7 @@ def upgrade() -> None:
     op.create_index(
         "organization_name",
         "organization",
-        ["agency_id", "sort_name", "id"],
+        ["sort_name", "id", "agency_id"],
         schema="partner",
     )
     op.create_table(
@@ -135,13 +135,13 @@ def upgrade() -> None:
     op.create_index(
         "service_name",
         "service",
-        ["agency_id", "sort_name", "id"],
+        ["sort_name", "id", "agency_id"],
         schema="partner",
     )
     op.create_index(
         "service_organization",
         "service",
-        ["agency_id", "organization_id", "sort_name", "id"],
+        ["organization_id", "sort_name", "id"],
         schema="partner",
     )
     op.create_table(

@@ -19,7 +19,7 @@ class OrganizationRow(Base, table=True):
 
     __tablename__ = "organization"
     __table_args__ = (
-        Index("organization_name", "agency_id", "sort_name", "id"),
+        Index("organization_name", "sort_name", "id", "agency_id"),
         {"schema": SCHEMA},
     )
 
@@ -43,8 +43,8 @@ class ServiceRow(Base, table=True):
 
     __tablename__ = "service"
     __table_args__ = (
-        Index("service_name", "agency_id", "sort_name", "id"),
-        Index("service_organization", "agency_id", "organization_id", "sort_name", "id"),
+        Index("service_name", "sort_name", "id", "agency_id"),
+        Index("service_organization", "organization_id", "sort_name", "id"),
         {"schema": SCHEMA},
     )
 

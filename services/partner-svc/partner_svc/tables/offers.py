@@ -36,18 +36,17 @@ class OfferRow(Base, table=True):
     __tablename__ = "offer"
     __table_args__ = (
         # The offers of a need and of a case: siblings are locked by it.
-        Index("offer_case", "agency_id", "case_id"),
+        Index("offer_case", "case_id"),
         # Lists, newest first: of one target, of one target's open ones, of the agency.
-        Index("offer_target", "agency_id", "organization_id", "created_at", "id"),
+        Index("offer_target", "organization_id", "created_at", "id"),
         Index(
             "offer_target_open",
-            "agency_id",
             "organization_id",
             "created_at",
             "id",
             postgresql_where=sql(OPEN_STATUSES),
         ),
-        Index("offer_newest", "agency_id", "created_at", "id"),
+        Index("offer_newest", "created_at", "id", "agency_id"),
         {"schema": SCHEMA},
     )
 

@@ -20,7 +20,7 @@ class ClientRow(Base, table=True):
     __tablename__ = "client"
     __table_args__ = (
         Index("client_client_id", "client_id", unique=True),
-        Index("client_list", "agency_id", "created_at", "id"),
+        Index("client_list", "created_at", "id", "agency_id"),
         {"schema": SCHEMA},
     )
 
@@ -42,7 +42,7 @@ class PersonRow(Base, table=True):
     __tablename__ = "person"
     __table_args__ = (
         Index("person_email", "email", unique=True),
-        Index("person_list", "agency_id", "created_at", "id"),
+        Index("person_list", "created_at", "id", "agency_id"),
         {"schema": SCHEMA},
     )
 
@@ -61,7 +61,7 @@ class SessionRow(Base, table=True):
     __tablename__ = "session"
     __table_args__ = (
         Index("session_token", "token_hash", unique=True),
-        Index("session_person", "agency_id", "person_id"),
+        Index("session_person", "person_id"),
         Index("session_age", "expires_at"),
         {"schema": SCHEMA},
     )

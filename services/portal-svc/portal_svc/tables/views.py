@@ -43,9 +43,9 @@ class CaseRow(Base, table=True):
 class NeedRow(Base, table=True):
     __tablename__ = "need_view"
     __table_args__ = (
-        Index("need_view_case", "agency_id", "case_id"),
-        Index("need_view_referrer", "agency_id", "referrer", "requested_at"),
-        Index("need_view_requested", "agency_id", "requested_at"),
+        Index("need_view_case", "case_id"),
+        Index("need_view_referrer", "referrer", "requested_at"),
+        Index("need_view_requested", "requested_at", "agency_id"),
         {"schema": SCHEMA},
     )
 
@@ -83,8 +83,8 @@ class ConsentRow(Base, table=True):
 class OfferRow(Base, table=True):
     __tablename__ = "offer_view"
     __table_args__ = (
-        Index("offer_view_organization", "agency_id", "organization_id", "made_at"),
-        Index("offer_view_need", "agency_id", "need_id"),
+        Index("offer_view_organization", "organization_id", "made_at"),
+        Index("offer_view_need", "need_id"),
         {"schema": SCHEMA},
     )
 
@@ -121,7 +121,7 @@ class OrganizationRow(Base, table=True):
 
 class DeliveryRow(Base, table=True):
     __tablename__ = "delivery_view"
-    __table_args__ = (Index("delivery_view_at", "agency_id", "at"), {"schema": SCHEMA})
+    __table_args__ = (Index("delivery_view_at", "at", "agency_id"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
@@ -134,7 +134,7 @@ class DeliveryRow(Base, table=True):
 
 class ParkedRow(Base, table=True):
     __tablename__ = "parked_view"
-    __table_args__ = (Index("parked_view_at", "agency_id", "at"), {"schema": SCHEMA})
+    __table_args__ = (Index("parked_view_at", "at", "agency_id"), {"schema": SCHEMA})
 
     agency_id: str = text(key=True)
     id: UUID = Field(primary_key=True)
