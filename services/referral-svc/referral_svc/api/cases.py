@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Request, Response
-from handoff_kit.auth import Principal, requires
-from handoff_kit.http import IdempotencyKey, IfMatch
+from fastapi import APIRouter, Response
 
+from referral_svc.api.calls import Call, calls
 from referral_svc.api.models import (
     AssignIn,
     AttemptIn,
@@ -19,10 +18,10 @@ from referral_svc.api.models import (
     NoteOut,
     ReopenIn,
 )
-from referral_svc.api.parts import Parts, asked, seal, submit
+from referral_svc.api.parts import Parts
 from referral_svc.handlers.commands import AddNeed, AddNote, Assign, AttemptContact, Close, Reopen
 
-Works = Annotated[Principal, requires("cases:work")]
+Works = Annotated[Call, calls("cases:work")]
 
 
 def cases_router(parts: Parts) -> APIRouter:
@@ -30,34 +29,18 @@ def cases_router(parts: Parts) -> APIRouter:
     router = APIRouter(tags=["cases"])
 
     @router.post("/cases/{case_id}/assign", response_model=CaseOut)
-    async def assign_case(
-        request: Request,
-        caller: Works,
-        case_id: UUID,
-        body: AssignIn | None = None,
-        if_match: IfMatch = None,
-        key: IdempotencyKey = None,
-    ) -> Response:
+    async def assign_case(call: Works, case_id: UUID, body: AssignIn | None = None) -> Response:
         """The caller's organization takes the case in hand."""
         assignee = body.assignee if body is not None else None
-        command = Assign(**asked(caller, if_match), case_id=case_id, assignee=assignee)
-        return await submit(parts, request, caller, command, key)
+        return await call.submit(parts, Assign, case_id=case_id, assignee=assignee)
 
     @router.post("/cases/{case_id}/contact-attempts", status_code=201, response_model=CaseOut)
-    async def add_contact_attempt(
-        request: Request,
-        caller: Works,
-        case_id: UUID,
-        body: AttemptIn,
-        if_match: IfMatch = None,
-        key: IdempotencyKey = None,
-    ) -> Response:
+    async def add_contact_attempt(call: Works, case_id: UUID, body: AttemptIn) -> Response:
         """Record that contact was tried; the note is sealed in intake first."""
-        note_id = await seal(
-            parts, request, caller, case_id, "contact-attempt", body.note, if_match, key
-        )
-        command = AttemptContact(
-            **asked(caller, if_match),
+        note_id = await call.seal(parts, case_id, "contact-attempt", body.note)
+        return await call.submit(
+            parts,
+            AttemptContact,
             case_id=case_id,
             attempt_id=uuid4(),
             channel=body.channel,
@@ -65,76 +48,45 @@ def cases_router(parts: Parts) -> APIRouter:
             attempted_at=body.attempted_at or datetime.now(UTC),
             note_id=note_id,
         )
-        return await submit(parts, request, caller, command, key)
 
     @router.post("/cases/{case_id}/needs", status_code=201, response_model=NeedOut)
-    async def add_need(
-        request: Request,
-        caller: Works,
-        case_id: UUID,
-        body: NeedIn,
-        if_match: IfMatch = None,
-        key: IdempotencyKey = None,
-    ) -> Response:
+    async def add_need(call: Works, case_id: UUID, body: NeedIn) -> Response:
         """A further need, found while working the case; a consent has to cover it."""
-        await seal(parts, request, caller, case_id, "need", body.note, if_match, key)
-        command = AddNeed(
-            **asked(caller, if_match),
+        await call.seal(parts, case_id, "need", body.note)
+        return await call.submit(
+            parts,
+            AddNeed,
             case_id=case_id,
             need_id=uuid4(),
             category=body.category,
             urgency=body.urgency,
         )
-        return await submit(parts, request, caller, command, key)
 
     @router.post("/cases/{case_id}/notes", status_code=201, response_model=NoteOut)
-    async def add_note(
-        request: Request,
-        caller: Works,
-        case_id: UUID,
-        body: NoteIn,
-        if_match: IfMatch = None,
-        key: IdempotencyKey = None,
-    ) -> Response:
+    async def add_note(call: Works, case_id: UUID, body: NoteIn) -> Response:
         """A note on the case; about an offer, it answers the question of its target."""
-        note_id = await seal(parts, request, caller, case_id, "case", body.text, if_match, key)
+        note_id = await call.seal(parts, case_id, "case", body.text)
         assert note_id is not None
-        command = AddNote(
-            **asked(caller, if_match),
+        return await call.submit(
+            parts,
+            AddNote,
             case_id=case_id,
             note_id=note_id,
             need_id=body.need_id,
             offer_id=body.offer_id,
         )
-        return await submit(parts, request, caller, command, key)
 
     @router.post("/cases/{case_id}/close", response_model=CaseOut)
-    async def close_case(
-        request: Request,
-        caller: Works,
-        case_id: UUID,
-        body: CloseIn | None = None,
-        if_match: IfMatch = None,
-        key: IdempotencyKey = None,
-    ) -> Response:
+    async def close_case(call: Works, case_id: UUID, body: CloseIn | None = None) -> Response:
         """Close the case; *could not reach* needs attempts on different days."""
         reason = (body or CloseIn()).reason
-        command = Close(**asked(caller, if_match), case_id=case_id, reason=reason)
-        return await submit(parts, request, caller, command, key)
+        return await call.submit(parts, Close, case_id=case_id, reason=reason)
 
     @router.post("/cases/{case_id}/reopen", response_model=CaseOut)
-    async def reopen_case(
-        request: Request,
-        caller: Works,
-        case_id: UUID,
-        body: ReopenIn | None = None,
-        if_match: IfMatch = None,
-        key: IdempotencyKey = None,
-    ) -> Response:
+    async def reopen_case(call: Works, case_id: UUID, body: ReopenIn | None = None) -> Response:
         """Open a closed case again; a person then decides whom to ask."""
         given = body.needs if body is not None else None
         needs = None if given is None else tuple(given)
-        command = Reopen(**asked(caller, if_match), case_id=case_id, needs=needs)
-        return await submit(parts, request, caller, command, key)
+        return await call.submit(parts, Reopen, case_id=case_id, needs=needs)
 
     return router
