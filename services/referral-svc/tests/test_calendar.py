@@ -49,6 +49,11 @@ def test_the_night_that_gains_an_hour_is_longer() -> None:
     assert NIGHT.add(at("2026-11-01T00:00"), 4 * HOUR) == at("2026-11-01T03:00")
 
 
+def test_a_window_that_opens_in_the_skipped_hour_opens_after_it() -> None:
+    early = Calendar(BOSTON, (((time(2, 30), time(6)),),) * 7)
+    assert early.add(at("2026-03-08T00:00"), HOUR) == at("2026-03-08T04:30")
+
+
 def test_business_days_keep_their_local_hours_over_the_change() -> None:
     due = WEEK.add(at("2026-03-06T16:00"), 8 * HOUR)
     assert due == at("2026-03-10T17:00")
