@@ -43,7 +43,7 @@ CREATE TABLE {s}.idempotency (
     agency_id text NOT NULL, client text NOT NULL, route text NOT NULL, key text NOT NULL,
     request_hash bytea NOT NULL, status int NOT NULL, headers text NOT NULL, body bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (agency_id, client, route, key));
+    PRIMARY KEY (key, client, route, agency_id));
 CREATE INDEX idempotency_age ON {s}.idempotency (created_at);
 CREATE TABLE {s}.audit_head (
     shard int PRIMARY KEY, sequence bigint NOT NULL, digest bytea NOT NULL);

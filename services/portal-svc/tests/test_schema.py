@@ -24,8 +24,8 @@ async def test_every_table_keeps_agencies_apart(admin) -> None:
     }
 
 
-def test_no_index_invites_to_read_a_whole_agency() -> None:
-    assert agency_first(METADATA) == []
+async def test_no_index_invites_to_read_a_whole_agency(admin) -> None:
+    assert await agency_first(admin, "portal") == []
 
 
 async def test_another_agency_sees_nothing(db, tell, a_story) -> None:

@@ -89,7 +89,7 @@ class _Repairer:
                 " JOIN unnest($2::text[], $3::int[]) AS o(topic, partition)"
                 "  ON p.topic = o.topic AND p.partition = o.partition"
                 " WHERE p.group_name = $1 AND (p.state IN ('retry', 'drop')"
-                "  OR (p.state = 'waiting' AND p.next_try_at <= clock_timestamp()))"
+                "  OR (p.state = 'waiting' AND p.next_try_at <= statement_timestamp()))"
                 " LIMIT $4",
                 self._group.name,
                 [topic for topic, _ in owned],

@@ -62,16 +62,19 @@ async def walls(admin: Any, service: str) -> dict[str, int]:
     return {row["relname"]: row["policies"] for row in rows if row["relname"] not in KIT_TABLES}
 
 
-def agency_first(metadata: MetaData) -> list[str]:
-    """Secondary indexes of whole tables that begin with the agency; there should be none.
+async def agency_first(admin: Any, service: str) -> list[str]:
+    """Indexes of whole tables that begin with the agency, keys among them; there should be none.
 
     Nearly every query names the agency, so on tables that are still small the planner may take any
-    index that begins with it, and keep that plan when it reads a whole agency.
+    index that begins with it, and keep that plan when it reads a whole agency. A key of the agency
+    alone has one row for it.
     """
-    return [
-        str(index.name)
-        for table in metadata.sorted_tables
-        for index in table.indexes
-        if [column.name for column in index.columns][:1] == ["agency_id"]
-        and index.dialect_options["postgresql"]["where"] is None
-    ]
+    rows = await admin.fetch(
+        "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
+        " WHERE n.nspname = $1 AND a.attname = 'agency_id' AND i.indpred IS NULL"
+        " AND i.indnkeyatts > 1 ORDER BY 1",
+        service,
+    )
+    return [row["relname"] for row in rows]

@@ -41,7 +41,7 @@ def _flag(name: str) -> sa.Column:
     return sa.Column(name, sa.Boolean, nullable=False)
 
 
-def _table(name: str, *columns: sa.Column, key: tuple[str, ...] = ("agency_id", "id")) -> None:
+def _table(name: str, *columns: sa.Column, key: tuple[str, ...] = ("id", "agency_id")) -> None:
     op.create_table(
         name, _text("agency_id"), *columns, sa.PrimaryKeyConstraint(*key), schema=SCHEMA
     )
@@ -69,7 +69,7 @@ def upgrade() -> None:
         _bytes("wrapped_key"),
         _time("created_at"),
     )
-    _table("property_key", _text("key"), _id("property_id"), key=("agency_id", "key"))
+    _table("property_key", _text("key"), _id("property_id"), key=("key", "agency_id"))
     _table(
         "inspection",
         _id("id"),

@@ -28,8 +28,8 @@ def upgrade() -> None:
     start("notify")
     op.create_table(
         "endpoint",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("set_by", sa.Text(), nullable=False),
         sa.Column("set_by_client", sa.Text(), nullable=True),
@@ -55,8 +55,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "delivery",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("endpoint_id", sa.Uuid(), nullable=True),
@@ -103,8 +103,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "notice",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -126,16 +126,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "notice_read",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("notice_id", sa.Uuid(), primary_key=True),
         sa.Column("subject", sa.Text(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
         schema="notify",
     )
     op.create_table(
         "preference",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("owner", sa.Text(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("channels", JSONB(), nullable=False),
@@ -151,8 +151,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "need",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("need_id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("category", sa.Text(), nullable=False),
         sa.Column("restricted", sa.Boolean(), nullable=False),
@@ -164,16 +164,16 @@ def upgrade() -> None:
     op.create_index("need_case", "need", ["case_id"], schema="notify")
     op.create_table(
         "case_in_hand",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("restricted", sa.Boolean(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=True),
         schema="notify",
     )
     op.create_table(
         "consent",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("consent_id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("restricted", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -186,16 +186,16 @@ def upgrade() -> None:
     op.create_index("consent_case", "consent", ["case_id"], schema="notify")
     op.create_table(
         "organization",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("organization_id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         schema="notify",
     )
     op.create_table(
         "shut_out",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("caller", sa.Text(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         schema="notify",
     )

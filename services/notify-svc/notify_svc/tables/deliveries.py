@@ -130,7 +130,7 @@ WITH picked AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT d.agency_id, d.id FROM notify.delivery d
         WHERE d.agency_id = e.agency_id AND d.endpoint_id = e.id AND d.status = 'pending'
-            AND d.next_try_at <= clock_timestamp()
+            AND d.next_try_at <= statement_timestamp()
         ORDER BY d.next_try_at LIMIT GREATEST($4 - COALESCE(busy.used, 0), 0)
         FOR UPDATE SKIP LOCKED
     ) d
@@ -146,7 +146,7 @@ LEFT JOIN notify.consent c ON c.agency_id = l.agency_id AND c.consent_id = l.con
 _CLAIM_MAIL = f"""
 WITH picked AS MATERIALIZED (
     SELECT d.agency_id, d.id FROM notify.delivery d
-    WHERE d.status = 'pending' AND d.channel = 'email' AND d.next_try_at <= clock_timestamp()
+    WHERE d.status = 'pending' AND d.channel = 'email' AND d.next_try_at <= statement_timestamp()
     ORDER BY d.next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), {_LEASED}
 SELECT l.*, p.email, p.language, n.template, n.params,

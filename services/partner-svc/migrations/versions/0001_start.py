@@ -15,8 +15,8 @@ def upgrade() -> None:
     start("partner")
     op.create_table(
         "offer",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("need_id", sa.Uuid(), nullable=False),
         sa.Column("parent_offer_id", sa.Uuid(), nullable=True),
@@ -75,15 +75,15 @@ def upgrade() -> None:
     )
     op.create_table(
         "ended_consent",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
         schema="partner",
     )
     op.create_table(
         "organization",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("sort_name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -105,8 +105,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "service",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("sort_name", sa.Text(), nullable=False),
@@ -146,8 +146,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "location",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("public", sa.Boolean(), nullable=False),
         sa.Column("document", JSONB(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
@@ -164,8 +164,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "directory_import",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("format", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -175,9 +175,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "directory_import_row",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("import_id", sa.Uuid(), primary_key=True),
         sa.Column("n", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("table", sa.Text(), nullable=False),
         sa.Column("row", sa.Integer(), nullable=True),

@@ -61,8 +61,8 @@ def upgrade() -> None:
 def _doors() -> None:
     op.create_table(
         "client",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _text("client_id"),
         _text("name"),
         _json("roles"),
@@ -79,8 +79,8 @@ def _doors() -> None:
     op.create_index("client_list", "client", ["created_at", "id", "agency_id"], schema="portal")
     op.create_table(
         "person",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _text("email"),
         _text("password_hash"),
         _json("roles"),
@@ -94,8 +94,8 @@ def _doors() -> None:
     op.create_index("person_list", "person", ["created_at", "id", "agency_id"], schema="portal")
     op.create_table(
         "session",
-        _text("agency_id", key=True),
         _bytes("token_hash", key=True),
+        _text("agency_id", key=True),
         _uuid("person_id"),
         _time("created_at"),
         _time("expires_at"),
@@ -106,8 +106,8 @@ def _doors() -> None:
     op.create_index("session_age", "session", ["expires_at"], schema="portal")
     op.create_table(
         "sign_in_failure",
-        _text("agency_id", key=True),
         _bytes("email_hash", key=True),
+        _text("agency_id", key=True),
         _whole("failures"),
         _time("last_at"),
         schema="portal",
@@ -115,9 +115,9 @@ def _doors() -> None:
     op.create_index("sign_in_failure_age", "sign_in_failure", ["last_at"], schema="portal")
     op.create_table(
         "assertion",
-        _text("agency_id", key=True),
         _text("client_id", key=True),
         _bytes("jti_hash", key=True),
+        _text("agency_id", key=True),
         _time("expires_at"),
         schema="portal",
     )
@@ -127,8 +127,8 @@ def _doors() -> None:
 def _cases() -> None:
     op.create_table(
         "case_view",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _yes_or_no("restricted"),
         _text("status"),
         _json("area"),
@@ -153,8 +153,8 @@ def _cases() -> None:
     )
     op.create_table(
         "need_view",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _uuid("case_id"),
         _yes_or_no("restricted"),
         _text("category"),
@@ -183,8 +183,8 @@ def _cases() -> None:
     )
     op.create_table(
         "consent_view",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _uuid("case_id"),
         _yes_or_no("restricted"),
         _yes_or_no("active"),
@@ -198,8 +198,8 @@ def _cases() -> None:
 def _offers() -> None:
     op.create_table(
         "offer_view",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _uuid("case_id"),
         _uuid("need_id"),
         _yes_or_no("restricted"),
@@ -229,8 +229,8 @@ def _offers() -> None:
     op.create_index("offer_view_need", "offer_view", ["need_id"], schema="portal")
     op.create_table(
         "organization_view",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _text("name"),
         _whole("version"),
         schema="portal",
@@ -240,8 +240,8 @@ def _offers() -> None:
 def _flows() -> None:
     op.create_table(
         "delivery_view",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _text("channel"),
         _yes_or_no("succeeded"),
         _text("reason", null=True),
@@ -252,8 +252,8 @@ def _flows() -> None:
     op.create_index("delivery_view_at", "delivery_view", ["at", "agency_id"], schema="portal")
     op.create_table(
         "parked_view",
-        _text("agency_id", key=True),
         _uuid("id", key=True),
+        _text("agency_id", key=True),
         _text("group_name"),
         _text("topic"),
         _text("event_type", null=True),
@@ -265,8 +265,8 @@ def _flows() -> None:
     op.create_index("parked_view_at", "parked_view", ["at", "agency_id"], schema="portal")
     op.create_table(
         "flow_view",
-        _text("agency_id", key=True),
         _text("topic", key=True),
+        _text("agency_id", key=True),
         _time("last_at"),
         _time("last_read_at"),
         schema="portal",

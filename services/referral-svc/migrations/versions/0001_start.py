@@ -15,8 +15,8 @@ def upgrade() -> None:
     start("referral")
     op.create_table(
         "case",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("restricted", sa.Boolean(), nullable=False),
         sa.Column("area", JSONB(), nullable=False),
@@ -33,8 +33,8 @@ def upgrade() -> None:
     op.create_index("case_newest", "case", ["opened_at", "id", "agency_id"], schema="referral")
     op.create_table(
         "need",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("category", sa.Text(), nullable=False),
         sa.Column("urgency", sa.Text(), nullable=False),
@@ -71,9 +71,9 @@ def upgrade() -> None:
     op.create_index("need_referrer", "need", ["referrer", "agency_id"], schema="referral")
     op.create_table(
         "offer",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("need_id", sa.Uuid(), nullable=False),
         sa.Column("parent_offer_id", sa.Uuid(), nullable=True),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -107,17 +107,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "timeline",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), primary_key=True),
         sa.Column("n", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("entries", JSONB(), nullable=False),
         schema="referral",
     )
     op.create_table(
         "match",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("inputs", JSONB(), nullable=False),
         sa.Column("candidates", JSONB(), nullable=False),
         sa.Column("policy_version", sa.Text(), nullable=False),
@@ -127,8 +127,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "consent",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("over", sa.Boolean(), nullable=False),
         sa.Column("recipients", JSONB(), nullable=False),
@@ -147,8 +147,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "turn",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("asked", sa.BigInteger(), nullable=False),
         schema="referral",
     )
@@ -160,8 +160,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "organization",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("agreement_active", sa.Boolean(), nullable=False),
@@ -174,8 +174,8 @@ def upgrade() -> None:
     op.create_index("organization_stamp", "organization", ["stamp", "agency_id"], schema="referral")
     op.create_table(
         "service",
-        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("agency_id", sa.Text(), primary_key=True),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
