@@ -11,7 +11,7 @@ from handoff_kit.city import load_city
 from handoff_kit.errors import Unavailable
 
 from handoff_cli import running
-from handoff_cli.console import CommandFailed, NotRunning
+from handoff_cli.console import CommandFailed, NotRunning, problem_words
 from handoff_cli.machines import Credentials, Wanted, from_environment, machines
 
 TIMEOUT = httpx.Timeout(120, connect=5)
@@ -79,12 +79,16 @@ async def connected(address: str, credentials: Credentials) -> AsyncIterator[htt
 
 async def _explain(plain: httpx.AsyncClient, base: str, error: Unavailable) -> None:
     try:
-        ready = (await plain.get(f"{base}/readyz")).status_code == 200
-    except httpx.HTTPError:
+        status = (await plain.get(f"{base}/readyz")).status_code
+    except (httpx.HTTPError, httpx.InvalidURL):
         raise NotRunning(f"{base} does not answer; {running.START}") from None
-    if ready:
+    if status == 200:
         raise CredentialsRefused(f"{base}: {error.detail}") from None
-    raise NotRunning(f"{base} answers but is not ready; try again, or see: handoff status")
+    if status == 503:
+        raise NotRunning(f"{base} answers but is not ready; try again, or see: handoff status")
+    raise NotRunning(
+        f"{base} is no Handoff: its /readyz answers {status}; is HANDOFF_PUBLIC_URL right?"
+    )
 
 
 def checked(response: httpx.Response) -> Any:
@@ -94,8 +98,7 @@ def checked(response: httpx.Response) -> Any:
     try:
         problem = response.json()
         detail = str(problem.get("detail") or problem.get("title") or problem)
-        fields = "; ".join(f"{e['field']}: {e['message']}" for e in problem.get("errors") or [])
+        fields = [(str(e["field"]), str(e["message"])) for e in problem.get("errors") or []]
     except (ValueError, KeyError, AttributeError, TypeError):
-        detail, fields = f"answered {response.status_code}", ""
-    path = response.request.url.path
-    raise ApiRefused(f"{path}: {detail} {fields}".strip())
+        detail, fields = f"answered {response.status_code}", []
+    raise ApiRefused(f"{response.request.url.path}: {problem_words(detail, fields)}")

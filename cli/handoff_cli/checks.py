@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from handoff_cli import running
 from handoff_cli.console import NotRunning
-from handoff_cli.home import Home
+from handoff_cli.home import Home, PortUnusable, port_of_environment
 
 State = Literal["ok", "warn", "bad"]
 PYTHON = (3, 11)
@@ -115,7 +115,10 @@ def _port(home: Home) -> Finding:
     running_now = home.who_runs()
     if running_now is not None:
         return Finding("port", "ok", f"Handoff runs at {running_now.get('address')}")
-    port = int(os.environ.get("PORT") or os.environ.get("HANDOFF_PORT") or 8080)
+    try:
+        port = port_of_environment()
+    except PortUnusable as error:
+        return Finding("port", "bad", str(error), "make up PORT=8090")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -157,7 +160,8 @@ async def _database(home: Home) -> list[Finding]:
             skew = row["now"] - (before + time.time()) / 2
             return [*_server(row), _clock(skew)]
     except NotRunning as error:
-        return [Finding("database", "bad", str(error), "see logs/postgres.log in the home")]
+        mend = "set HANDOFF_DATABASE_URL" if given else "see logs/postgres.log in the home"
+        return [Finding("database", "bad", str(error), mend)]
 
 
 def _wheel() -> list[Finding]:

@@ -41,18 +41,33 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             # Whoever reads us has had enough, as `head` does: no error, and nothing more to write.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        except _expected() as error:
-            fail(_words(error))
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(130) from None
+        except Exception as error:
+            known = _expected_of(error)
+            if known is None:
+                raise
+            fail(_words(known))
 
     return run
+
+
+def _expected_of(error: Exception) -> Exception | None:
+    """The expected failure that *error* is, or, of work done side by side, the first of them.
+
+    None where anything in it is a fault of ours: that keeps its traceback.
+    """
+    if not isinstance(error, ExceptionGroup):
+        return error if isinstance(error, _expected()) else None
+    found = [_expected_of(one) for one in error.exceptions]
+    return None if None in found else found[0]
 
 
 def _expected() -> tuple[type[BaseException], ...]:
     """Everything that a user can get wrong; looked up only once something failed."""
     import asyncpg
+    import httpx
     from handoff_kit.cities import CityNotFound
     from handoff_kit.errors import HandoffError
     from handoff_kit.settings import SettingsRefused
@@ -69,17 +84,61 @@ def _expected() -> tuple[type[BaseException], ...]:
         HandoffError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        httpx.TransportError,
         OSError,
     )
 
 
 def _words(error: BaseException) -> str:
+    import httpx
     from handoff_kit.errors import HandoffError
 
+    if isinstance(error, httpx.TransportError):
+        address = error.request.url.copy_with(query=None)
+        return f"{address} did not answer ({error or type(error).__name__}); try again"
     if isinstance(error, HandoffError):
-        fields = "; ".join(f"{e.field}: {e.message}" for e in error.errors)
-        return f"{error.detail} {fields}".strip()
+        return problem_words(error.detail, [(e.field, e.message) for e in error.errors])
+    if isinstance(error, _not_migrated()):
+        return f"{error}; is the database at the newest schema? see: handoff migrate"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error) or type(error).__name__
+
+
+def _not_migrated() -> tuple[type[Exception], ...]:
+    import asyncpg
+
+    return (
+        asyncpg.InvalidSchemaNameError,
+        asyncpg.UndefinedColumnError,
+        asyncpg.UndefinedObjectError,
+        asyncpg.UndefinedTableError,
+    )
+
+
+def problem_words(detail: str, fields: Sequence[tuple[str, str]]) -> str:
+    """A problem's detail and what each field lacks, nothing said twice."""
+    told = "; ".join(f"{field}: {message}" for field, message in fields)
+    if any(message == detail for _, message in fields):
+        return told
+    return f"{detail} {told}".strip()
+
+
+def code(given: str, option: str) -> str:
+    """*given* as a code: what goes onto the audit log is no free text.
+
+    Raises: typer.BadParameter.
+    """
+    from event_schemas.base import Code
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return str(TypeAdapter(Code).validate_python(given))
+    except ValidationError:
+        raise typer.BadParameter(
+            f"'{given}' is no code; write it as one word, such as restored-from-backup",
+            param_hint=option,
+        ) from None
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from partner_svc.directory import DirectoryRefused, ReportRow, write_report
+from partner_svc.directory import DirectoryRefused, ReportRow, load_terms, write_report
 from partner_svc.directory.sources import MAX_TOTAL_BYTES, load_files
 from partner_svc.handlers.reading import MAP_IN_ZIP
 
@@ -33,8 +33,10 @@ class Feed:
 async def bring_in(feed: Feed, report_file: Path, *, dry_run: bool) -> dict[str, Any]:
     """Post the directory; a refused one changes nothing.
 
-    Raises: DirectoryRefused, NotRunning, ApiRefused, CommandFailed, OSError.
+    Raises: DirectoryRefused, FileRefused, NotRunning, ApiRefused, CommandFailed, OSError.
     """
+    if feed.terms is not None:
+        load_terms(feed.terms)  # Its faults are told by the name that it has here.
     content = packed(await _fetched(feed.source), feed.terms)
     async with api("coordinator") as http:
         with progress("importing"):
@@ -99,6 +101,8 @@ async def _fetched(source: str) -> dict[str, bytes]:
     """The readable files of a path or an address, by name."""
     address = urllib.parse.urlsplit(source)
     if address.scheme not in ("http", "https"):
+        if "://" in source:
+            raise CommandFailed(f"{source}: only http and https addresses are fetched")
         return load_files(Path(source))
     content = await _download(source)
     name = Path(address.path).name or "directory"

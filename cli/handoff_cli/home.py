@@ -8,10 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 APP_ROLE = "handoff_app"
+DEFAULT_PORT = 8080
 
 
 class HomeUnusable(RuntimeError):
     """The home cannot be used; the message says what to mend."""
+
+
+class PortUnusable(HomeUnusable):
+    """PORT or HANDOFF_PORT is no port; the message names the variable."""
+
+
+def port_of_environment() -> int:
+    """``PORT``, else ``HANDOFF_PORT``, else 8080. Raises: PortUnusable."""
+    for name in ("PORT", "HANDOFF_PORT"):
+        given = os.environ.get(name)
+        if given:
+            if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= 65535:
+                raise PortUnusable(f"{name} is '{given}', which is no port (1 to 65535)")
+            return int(given)
+    return DEFAULT_PORT
 
 
 @dataclass(frozen=True)

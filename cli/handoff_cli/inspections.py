@@ -8,23 +8,23 @@ from typing import Any
 
 import httpx
 
-from handoff_cli.api import api, checked
+from handoff_cli.api import ApiRefused, api, checked
 from handoff_cli.console import Advance, NotRunning, progress
 from handoff_cli.inspection_import import (
     Inspection,
-    InspectionMap,
-    Reading,
     Reject,
     load_map,
     read,
     write_rejects,
 )
+from handoff_cli.inspection_import.grouping import MAX_BYTES
 
 PATH = "/intake/v1/inspections/batch"
 MOST_ITEMS = 500
-MOST_BYTES = 240 * 1024
-"""The API takes 256 KiB a body (contract.md); this leaves room for the brackets."""
+MOST_BYTES = MAX_BYTES
 IN_FLIGHT = 4
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+"""Not ready, or a proxy without anybody behind it: the same request may go well later."""
 _PATIENCE = 60.0
 """Seconds that a batch is tried again while the doorway restarts; repeating it is harmless."""
 
@@ -54,7 +54,7 @@ async def bring_in(source: Path, map_name: str, rejects: Path, *, dry_run: bool)
                 await _post_all(http, reading.inspections, totals, tell)
     refused = sorted([*reading.rejects, *totals.refused], key=lambda r: (r.file, r.row))
     _write(rejects, refused)
-    rejected = lost(map_, reading) + len(totals.refused)
+    rejected = reading.lost + len(totals.refused)
     report: dict[str, Any] = {
         "read": len(reading.inspections) + rejected - len(totals.refused),
         "taken": totals.taken,
@@ -72,30 +72,6 @@ def _write(path: Path, refused: list[Reject]) -> None:
         write_rejects(path, refused)
     else:
         path.unlink(missing_ok=True)  # One from before would tell of other rows.
-
-
-def lost(map_: InspectionMap, reading: Reading) -> int:
-    """Inspections of which no row was taken: rejected rows, each group once.
-
-    A rejected row of an inspection whose other rows are good is in the rejects file, and the
-    inspection is not lost.
-    """
-    columns = [
-        column
-        for one in (map_, *map_.alternatives)
-        for column in ([one.group_by] if one.group_by else one.fields["source_id"].columns)
-    ]
-    rows = [(reject, _group(reject, columns)) for reject in reading.rejects]
-    if not any(group for _, group in rows):
-        return len(rows)
-    known = {str(one.body["source_id"]) for one in reading.inspections}
-    groups = {group or f"{reject.file}:{reject.row}" for reject, group in rows}
-    return len(groups - known)
-
-
-def _group(reject: Reject, columns: Sequence[str]) -> str:
-    found = (str(reject.raw[column]).strip() for column in columns if column in reject.raw)
-    return next(found, "")
 
 
 def batches(found: Sequence[Inspection]) -> Iterator[list[Inspection]]:
@@ -121,7 +97,12 @@ async def _post_all(
     async def work() -> None:
         nonlocal done
         for batch in waiting:
-            _count(batch, await _post(http, batch), totals)
+            try:
+                results = await _post(http, batch)
+            except ApiRefused as error:
+                kept = f"{done} of {len(found)} inspections are in and stay"
+                raise ApiRefused(f"{error} ({kept}; the same command again goes on)") from None
+            _count(batch, results, totals)
             done += len(batch)
             tell(done, len(found))
 
@@ -140,7 +121,7 @@ async def _post(http: httpx.AsyncClient, batch: Sequence[Inspection]) -> list[di
             response = await http.post(
                 PATH, content=body, headers={"content-type": "application/json"}
             )
-            if response.status_code != 503:
+            if response.status_code not in _TRY_AGAIN:
                 results: list[dict[str, Any]] = checked(response)["results"]
                 return results
         except httpx.TransportError as error:

@@ -89,18 +89,30 @@ def database_address() -> str:
 @asynccontextmanager
 async def database() -> AsyncIterator[Connection]:
     """A connection as the database's owner. Raises: NotRunning."""
-    url = database_address()
-    try:
-        connection = await connect(url, name="handoff-cli")
-    except (OSError, asyncpg.PostgresError) as error:
-        home = Home.from_environment().folder
-        raise NotRunning(
-            f"the database of {home} does not answer ({type(error).__name__}); {START}"
-        ) from None
+    connection = await reach(database_address())
     try:
         yield connection
     finally:
         await connection.close()
+
+
+async def reach(url: str) -> Connection:
+    """A connection to the database of *url*; whoever asks closes it.
+
+    Raises: NotRunning, which names where the address came from.
+    """
+    given = os.environ.get("HANDOFF_DATABASE_URL") == url
+    whose = "HANDOFF_DATABASE_URL" if given else str(Home.from_environment().folder)
+    mend = "is it started, and is the address right?" if given else START
+    try:
+        return await connect(url, name="handoff-cli")
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise NotRunning(f"the database of {whose} refuses the sign-in: {error}") from None
+    except (OSError, asyncpg.PostgresError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise NotRunning(f"the database of {whose} does not answer ({why}); {mend}") from None
+    except (ValueError, OverflowError, asyncpg.InterfaceError) as error:
+        raise NotRunning(f"{whose} is no address of a PostgreSQL: {error}") from None
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 import httpx
 import pytest
+from support.command import run_handoff
 
 HANDOFF = Path(sys.executable).with_name("handoff")
 T = TypeVar("T")
@@ -69,15 +70,8 @@ class System:
         self, *arguments: str, code: int | None = 0, cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the command on this home; it has to end with *code*, and never with a traceback."""
-        done = subprocess.run(
-            [str(HANDOFF), *arguments],
-            env={**os.environ, "HANDOFF_HOME": str(self.home), **environment},
-            cwd=cwd or self.home.parent,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
+        given = {**os.environ, "HANDOFF_HOME": str(self.home), **environment}
+        done = run_handoff(arguments, given, cwd or self.home.parent, 200)
         assert "Traceback" not in done.stderr, done.stderr
         if code is not None:
             assert done.returncode == code, f"{arguments}: {done.stdout}\n{done.stderr}"

@@ -22,7 +22,7 @@ from handoff_kit.bus.ports import Outgoing
 from handoff_kit.bus.postgres import PostgresPublisher
 from handoff_kit.cities import city_folder
 from handoff_kit.settings import SERVICES
-from handoff_kit.urls import with_user
+from handoff_kit.urls import with_database, with_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 MAP = """
@@ -161,7 +161,36 @@ def test_clients_are_made_rotated_and_revoked(system: Any) -> None:
 
 def test_no_client_is_a_resident_or_a_service(system: Any) -> None:
     for role in ("resident", "service", "king"):
-        assert "role" in system.handoff("clients", "create", "x", "--role", role, code=1).stderr
+        for what in (("clients", "create", "x"), ("users", "create", "x@y.example")):
+            said = system.handoff(*what, "--role", role, code=1).stderr
+            assert f"there is no role '{role}' to give out; there are: ambassador, " in said
+
+
+def test_an_organization_that_the_directory_lacks_is_told(system: Any) -> None:
+    there, elsewhere = str(organization_id("city-hall")), str(uuid4())
+    for given in (there, elsewhere):
+        done = system.handoff(
+            "clients", "create", "of", "--role", "partner", "--organization", given
+        )
+        assert (f"the directory has no organization {elsewhere} yet" in done.stderr) == (
+            given == elsewhere
+        )
+
+
+def test_a_client_that_may_not_is_told_so(system: Any, export: Path) -> None:
+    """Batches go side by side: of several refusals one is told, in one line."""
+    made = system.json("clients", "create", "no-rights", "--role", "partner")
+    (export / "rows.csv").write_text(
+        ROWS + "".join(f"N{n},2026-01-05 09:00,{n} Test Lane,H-402\n" for n in range(1500))
+    )
+    done = system.handoff(
+        "import", "inspections", "rows.csv", "--map", "map.yaml", code=1, cwd=export,
+        HANDOFF_PUBLIC_URL=system.address,
+        HANDOFF_CLIENT_ID=made["client_id"], HANDOFF_CLIENT_SECRET=made["client_secret"],
+    )  # fmt: skip
+    assert done.stderr.startswith("error: /intake/v1/inspections/batch: ")
+    assert "scope" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_people_are_made_and_disabled(system: Any) -> None:
@@ -438,6 +467,23 @@ async def test_a_replay_has_no_second_effect(system: Any) -> None:
     )
     unknown = system.handoff("replay", "--group", "nobody", "--from", "0", "--reason", "x", code=1)
     assert "there are:" in unknown.stderr
+    other = system.handoff("replay", *words, "--topic", "nothing", code=1)
+    assert "reads no topic 'nothing'; it reads: handoff.consents, " in other.stderr
+    beyond = ("--group", "referral", "--from", "999999", "--reason", "test")
+    assert "nothing to read again" in system.handoff("replay", *beyond).stdout
+    assert "no event that failed" in system.handoff("parked", "retry", "--all").stdout
+
+
+async def test_a_database_without_our_tables_is_told(system: Any) -> None:
+    connection = await system.database()
+    await connection.execute("CREATE DATABASE empty_one")
+    await connection.close()
+    url = (system.home / "secrets" / "database_url").read_text().strip()
+    elsewhere = with_database(url, "empty_one")
+    for words in (("parked", "list"), ("status",), ("clients", "list")):
+        done = system.handoff(*words, code=1, HANDOFF_DATABASE_URL=elsewhere)
+        assert "see: handoff migrate" in done.stderr, words
+        assert done.stderr.count("\n") == 1
 
 
 def _lag(system: Any) -> int:

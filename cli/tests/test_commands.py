@@ -12,8 +12,8 @@ import typer
 from handoff_cli import running
 from handoff_cli.cityfiles import faults_of
 from handoff_cli.commands.replay import place
-from handoff_cli.inspection_import import Inspection, Reading, Reject, load_map
-from handoff_cli.inspections import MOST_BYTES, MOST_ITEMS, batches, lost
+from handoff_cli.inspection_import import Inspection
+from handoff_cli.inspections import MOST_BYTES, MOST_ITEMS, batches
 from handoff_cli.main import app
 from handoff_kit.cities import city_folder
 from handoff_kit.settings import SERVICES
@@ -170,17 +170,6 @@ def test_batches_keep_to_the_apis_limits_and_lose_nothing() -> None:
     huge = [_inspection(1, size=300_000), _inspection(2)]
     assert list(batches(huge)) == [[huge[0]], [huge[1]]]
     assert list(batches([])) == []
-
-
-def test_an_inspection_with_one_good_row_is_not_lost() -> None:
-    rejects = [
-        Reject(3, "x", "is empty", {"case_no": "V1"}, "f.csv"),
-        Reject(5, "x", "is empty", {"case_no": "V9"}, "f.csv"),
-        Reject(6, "x", "is empty", {"case_no": "V9"}, "f.csv"),
-        Reject(7, None, "has too few cells", {}, "f.csv"),
-    ]
-    reading = Reading([Inspection(2, "f.csv", b'{"source_id":"V1"}')], rejects, 9)
-    assert lost(load_map("boston"), reading) == 2
 
 
 # Policy and doctor

@@ -1,15 +1,17 @@
 """The map language: what it takes, and what it says of mistakes."""
 
+import re
 from pathlib import Path
 
 import pytest
 from event_schemas.inbound import Address, FindingReport, InspectionReported, PropertyReport
-from handoff_cli.inspection_import import FileRefused, load_map, shipped_maps
+from handoff_cli.inspection_import import FileRefused, load_map, read, shipped_maps
 from handoff_cli.inspection_import.maps import render, template_columns
 from handoff_cli.inspection_import.targets import FINDING_TARGETS, INSPECTION_TARGETS
 from hypothesis import given
 from hypothesis import strategies as st
 
+PAGE = Path(__file__).parents[2] / "docs" / "integrating" / "maps.md"
 GOOD = """\
 format: csv
 source: test
@@ -124,3 +126,35 @@ def test_templates_render_their_columns(cells: dict[str, str]) -> None:
 def test_a_template_leaves_no_gaps() -> None:
     assert render("{a} {b} {c}", {"a": "12", "b": "", "c": "Milk St"}) == "12 Milk St"
     assert render("{a} 23:59", {"a": ""}) == ""
+
+
+# The page about maps
+
+
+def test_every_map_on_the_page_loads(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(format: .*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(block)
+        assert load_map(str(path)).fields
+
+
+def test_the_page_s_map_of_a_city_of_ones_own_reads_its_export(tmp_path: Path) -> None:
+    part = PAGE.read_text().partition("## A city of your own")[2]
+    rows, map_ = (
+        re.search(rf"```{kind}\n(.*?)```", part, re.DOTALL).group(1) for kind in ("csv", "yaml")
+    )
+    (tmp_path / "export.csv").write_text(rows, encoding="iso-8859-1")
+    (tmp_path / "mine.yaml").write_text(map_)
+    reading = read(load_map(str(tmp_path / "mine.yaml")), tmp_path / "export.csv")
+    assert reading.rejects == []
+    first, second = (one.body for one in reading.inspections)
+    assert first["inspected_at"] == "2025-12-31T09:30:00+01:00"
+    assert first["property"]["address"] == {"line1": "Brückenstraße 4 a", "postal_code": "10115"}
+    assert {(f["code"], f["status"]) for f in first["findings"]} == {
+        ("mold", "open"),
+        ("rodents", "closed"),
+    }
+    assert second["inspected_at"] == "2026-01-02T00:00:00+01:00"
+    assert second["findings"] == []

@@ -42,3 +42,12 @@ def test_what_holds_a_decision_is_there(page: Path) -> None:
     named = re.findall(r"`([\w./-]+\.py|\.importlinter)`", held)
     assert named, "names no test or linter"
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_table_of_faults_is_that_of_the_tests() -> None:
+    page = (ROOT / "docs" / "delivery.md").read_text()
+    told = set(re.findall(r"^\| (f\d\d) \|", page, re.MULTILINE))
+    tests = [p for p in ROOT.glob("*/**/test_*.py") if not {".venv", "var"} & set(p.parts)]
+    names = re.findall(r"\bdef test((?:_f\d\d)+)_", "\n".join(p.read_text() for p in tests))
+    shown = {number for name in names for number in name.strip("_").split("_")}
+    assert told == shown

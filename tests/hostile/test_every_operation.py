@@ -36,12 +36,21 @@ def fill(path: str, value: str | None = None) -> str:
     return re.sub(r"\{[^}]+\}", lambda _: value or str(uuid4()), path)
 
 
-def send(system: System, method: str, path: str, token: str | None) -> httpx.Response:
+@pytest.fixture(scope="module")
+def wire() -> Iterator[httpx.Client]:
+    """One client for all: making one takes longer than most requests."""
+    with httpx.Client(timeout=20) as client:
+        yield client
+
+
+def send(
+    wire: httpx.Client, system: System, method: str, path: str, token: str | None
+) -> httpx.Response:
     headers = {"content-type": "application/json", "if-match": '"1"'}
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
     content = b"{}" if method in ("POST", "PUT", "PATCH") else None
-    return httpx.request(method, system.url(path), headers=headers, content=content, timeout=20)
+    return wire.request(method, system.url(path), headers=headers, content=content)
 
 
 def signer(system: System) -> Signer:
@@ -58,9 +67,9 @@ def test_every_operation_says_public_or_names_its_scope(embedded_system):
             assert len(scopes) == 1, f"{method} {path}"
 
 
-def test_without_a_token_nothing_opens(embedded_system):
+def test_without_a_token_nothing_opens(wire, embedded_system):
     for method, path in guarded(embedded_system):
-        answer = send(embedded_system, method, fill(path), None)
+        answer = send(wire, embedded_system, method, fill(path), None)
         assert answer.status_code == 401, f"{method} {path}: {answer.status_code}"
         assert answer.headers["content-type"].startswith("application/problem+json")
 
@@ -91,31 +100,31 @@ def forged() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", sorted(forged()))
-def test_a_forged_token_opens_nothing(embedded_system, kind):
+def test_a_forged_token_opens_nothing(wire, embedded_system, kind):
     token = forged()[kind]
     for method, path in guarded(embedded_system):
-        answer = send(embedded_system, method, fill(path), token)
+        answer = send(wire, embedded_system, method, fill(path), token)
         assert answer.status_code == 401, f"{method} {path}: {answer.status_code}"
 
 
-def test_an_expired_token_opens_nothing(embedded_system):
+def test_an_expired_token_opens_nothing(wire, embedded_system):
     token = signer(embedded_system).issue(
         subject="x", agency="demo-city", roles=["coordinator"], lifetime=-120
     )
     for method, path in guarded(embedded_system):
-        assert send(embedded_system, method, fill(path), token).status_code == 401
+        assert send(wire, embedded_system, method, fill(path), token).status_code == 401
 
 
-def test_a_token_without_the_scope_is_refused(embedded_system):
+def test_a_token_without_the_scope_is_refused(wire, embedded_system):
     token = signer(embedded_system).issue(
         subject="x", agency="demo-city", roles=["coordinator"], scopes=[]
     )
     for method, path in guarded(embedded_system):
-        answer = send(embedded_system, method, fill(path), token)
+        answer = send(wire, embedded_system, method, fill(path), token)
         assert answer.status_code == 403, f"{method} {path}: {answer.status_code}"
 
 
-def test_f31_another_agency_s_token_finds_nothing_by_our_ids(embedded_system):
+def test_f31_another_agency_s_token_finds_nothing_by_our_ids(wire, embedded_system):
     """Real ids of ours, a good token of another city, on every route: 404, or an empty list."""
     system = embedded_system
     inspector, coordinator = system.api("inspector"), system.api("coordinator")
@@ -145,7 +154,7 @@ def test_f31_another_agency_s_token_finds_nothing_by_our_ids(embedded_system):
         if path.endswith("/stream"):  # Opens for everybody and stays open; carries own items alone.
             continue
         for id_ in ids if "{" in path else ids[:1]:
-            answer = send(system, method, fill(path, id_), token)
+            answer = send(wire, system, method, fill(path, id_), token)
             where = f"{method} {fill(path, id_)}: {answer.status_code} {answer.text[:300]}"
             tried += 1
             assert answer.status_code in (200, 204, 403, 404, 412, 415, 422), where

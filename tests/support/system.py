@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx
 from handoff_kit.settings import SERVICES
+
+from support.command import run_handoff
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDOFF = Path(sys.executable).with_name("handoff")
@@ -87,13 +89,14 @@ class Api(httpx.Client):
 
 @dataclass
 class System:
-    """A running Handoff."""
+    """A running Handoff. ``runner``: what Python gets before the name of a service's module."""
 
     log: str
     home: Path
     addresses: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    runner: Sequence[str] = ("-m",)
     _clients: dict[tuple[str, str | None, int], Api] = field(default_factory=dict)
 
     def url(self, path: str) -> str:
@@ -107,15 +110,8 @@ class System:
 
     def handoff(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command on this system's home."""
-        done = subprocess.run(
-            [str(HANDOFF), *arguments],
-            env={**os.environ, **self.environment, "HANDOFF_HOME": str(self.home)},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        environment = {**os.environ, **self.environment, "HANDOFF_HOME": str(self.home)}
+        done = run_handoff(arguments, environment, ROOT)
         if check:
             assert done.returncode == 0, f"handoff {arguments}: {done.stdout}\n{done.stderr}"
         return done
@@ -151,7 +147,12 @@ class System:
                 process.wait()
 
 
-def start_all_in_one(home: Path, *, environment: dict[str, str] | None = None) -> System:
+def start_all_in_one(
+    home: Path,
+    *,
+    environment: dict[str, str] | None = None,
+    program: Sequence[str] = (str(HANDOFF),),
+) -> System:
     """``handoff up --demo`` on *home* and a free port; returns when it says that it is ready."""
     port = free_port()
     given = {"HANDOFF_WEBHOOK_ALLOW_PRIVATE": "true", **(environment or {})}
@@ -160,7 +161,7 @@ def start_all_in_one(home: Path, *, environment: dict[str, str] | None = None) -
     said.unlink(missing_ok=True)
     with said.open("ab") as output:
         process = subprocess.Popen(
-            [str(HANDOFF), "up", "--demo", "--port", str(port)],
+            [*program, "up", "--demo", "--port", str(port)],
             env={**os.environ, **given, "HANDOFF_HOME": str(home)},
             cwd=ROOT,
             stdout=output,
@@ -188,7 +189,7 @@ def all_in_one(home: Path, **more: Any) -> Iterator[System]:
 
 
 @contextmanager
-def distributed(home: Path, bootstrap: str) -> Iterator[System]:
+def distributed(home: Path, bootstrap: str, *, runner: Sequence[str] = ("-m",)) -> Iterator[System]:
     """Each service's api and worker as a process of its own, on Kafka and one PostgreSQL.
 
     Configured by the environment variables of the contract alone.
@@ -221,24 +222,9 @@ def distributed(home: Path, bootstrap: str) -> Iterator[System]:
         "HANDOFF_WEBHOOK_ALLOW_PRIVATE": "true",
         **{f"HANDOFF_{s.upper()}_URL": a for s, a in addresses.items()},
     }
-    system = System("kafka", home, addresses, {}, common)
+    system = System("kafka", home, addresses, {}, common, runner)
     try:
-        for service in SERVICES:
-            migrated = subprocess.run(
-                [sys.executable, "-m", f"{service}_svc", "migrate"],
-                env={
-                    **os.environ,
-                    **common,
-                    "HANDOFF_DATABASE_URL": admin,
-                    "HANDOFF_APP_ROLE": APP_ROLE,
-                },
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            assert migrated.returncode == 0, migrated.stderr
+        _migrate(common, admin, APP_ROLE)
         for service in ("portal", *[s for s in SERVICES if s != "portal"]):
             for command in ("api", "worker"):
                 start_process(system, service, command)
@@ -266,6 +252,29 @@ def distributed(home: Path, bootstrap: str) -> Iterator[System]:
         server.stop()
 
 
+def _migrate(common: dict[str, str], admin_url: str, app_role: str) -> None:
+    """Each service's ``migrate``, all at once: they wait for each other in the database."""
+    environment = {
+        **os.environ,
+        **common,
+        "HANDOFF_DATABASE_URL": admin_url,
+        "HANDOFF_APP_ROLE": app_role,
+    }
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"{service}_svc", "migrate"],
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for service in SERVICES
+    ]
+    said = {process: process.communicate(timeout=120)[1] for process in started}
+    assert not any(process.returncode for process in started), "\n".join(said.values())
+
+
 def _bring_demo_city(home: Any, address: str, admin_url: str) -> None:
     """Directory and staff, as ``handoff up --demo`` brings them."""
     from handoff_cli.demo_city.bring import bring
@@ -291,7 +300,7 @@ def start_process(system: System, service: str, command: str) -> None:
     port = system.environment[f"HANDOFF_{service.upper()}_URL"].rsplit(":", 1)[1]
     with (system.home / "logs" / f"{service}-{command}.log").open("ab") as log:
         system.processes[f"{service}-{command}"] = subprocess.Popen(
-            [sys.executable, "-m", f"{service}_svc", command],
+            [sys.executable, *system.runner, f"{service}_svc", command],
             env={**os.environ, **system.environment, "HANDOFF_PORT": port},
             cwd=ROOT,
             stdout=log,

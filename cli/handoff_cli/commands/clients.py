@@ -9,7 +9,7 @@ import typer
 from handoff_cli import running
 from handoff_cli.console import CommandFailed, command, print_facts, print_json, print_table
 from handoff_cli.home import Home
-from handoff_cli.office import ACTOR, office
+from handoff_cli.office import ACTOR, act_for, office, reading
 
 app = typer.Typer(help="Credentials for machines.")
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -28,6 +28,8 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Give out credentials. The secret is shown this once."""
+    if not name.strip():
+        raise typer.BadParameter("a client needs a name")
     made = asyncio.run(_create(name, role, organization_for(role, organization)))
     if as_json:
         print_json(made)
@@ -95,6 +97,30 @@ def organization_for(role: str, given: str | None) -> UUID | None:
         ) from None
 
 
+def check_role(role: str) -> None:
+    """Raises: CommandFailed with the roles that can be given out."""
+    from portal_svc.domain.people import CLIENT_ROLES
+
+    known = sorted(map(str, CLIENT_ROLES))
+    if role not in known:
+        raise CommandFailed(f"there is no role '{role}' to give out; there are: {', '.join(known)}")
+
+
+async def tell_unknown(organization_id: UUID | None) -> None:
+    """Say on standard error where the directory has no such organization: it may come later."""
+    if organization_id is None:
+        return
+    async with running.database() as connection, reading(connection):
+        await act_for(connection, "partner")
+        there = await connection.fetchval(
+            "SELECT count(*) FROM partner.organization WHERE agency_id = $1 AND id = $2",
+            running.agency(),
+            organization_id,
+        )
+    if not there:
+        typer.echo(f"note: the directory has no organization {organization_id} yet", err=True)
+
+
 def token_url() -> str:
     """Where a client gets its tokens."""
     import os
@@ -107,6 +133,8 @@ def token_url() -> str:
 async def _create(name: str, role: str, organization_id: UUID | None) -> dict[str, Any]:
     from portal_svc.handlers.clients import create_client
 
+    check_role(role)
+    await tell_unknown(organization_id)
     async with office("portal") as tx:
         issued = await create_client(
             tx,

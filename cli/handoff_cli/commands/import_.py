@@ -1,23 +1,35 @@
 """``handoff import``: a department's inspections, a directory of services."""
 
 import asyncio
+import os
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from handoff_cli.console import CommandFailed, command, print_facts, print_json
+from handoff_cli.console import CommandFailed, code, command, print_facts, print_json
 
 app = typer.Typer(help="Bring in a department's inspections or a directory of services.")
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and report, change nothing.")]
 
 
+class Format(StrEnum):
+    """As `partner_svc.directory.FORMATS` has them (a test holds that), without loading it."""
+
+    AUTO = "auto"
+    HSDS_3 = "hsds-3"
+    HSDS_2 = "hsds-2"
+    HSDS_1 = "hsds-1"
+    OHANA = "ohana"
+
+
 @app.command("inspections")
 @command
 def inspections(
-    source: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="The export.")],
+    source: Annotated[str, typer.Argument(metavar="FILE|FOLDER", help="The export.")],
     *,
     map_: Annotated[
         str, typer.Option("--map", metavar="NAME|FILE.yaml", help="A shipped map, or your own.")
@@ -30,12 +42,14 @@ def inspections(
     as_json: Json = False,
 ) -> None:
     """Bring in a department's export. A second time it changes nothing."""
-    from handoff_cli.inspection_import import ImportRefused
+    from handoff_cli.inspection_import import REJECTS, ImportRefused
     from handoff_cli.inspections import bring_in
 
-    target = rejects or Path.cwd() / f"{source.name.split('.')[0]}.rejects.csv"
+    export = Path(_given(source))
+    target = rejects or Path.cwd() / f"{export.absolute().name.split('.')[0]}{REJECTS}"
+    _check_target(target, "--rejects")
     try:
-        report = asyncio.run(bring_in(source, map_, target, dry_run=dry_run))
+        report = asyncio.run(bring_in(export, map_, target, dry_run=dry_run))
     except ImportRefused as refused:
         raise CommandFailed(str(refused)) from None
     _show(report, as_json=as_json)
@@ -47,8 +61,8 @@ def directory(
     source: Annotated[str, typer.Argument(metavar="PATH|URL", help="File, folder or zip.")],
     *,
     format_: Annotated[
-        str, typer.Option("--format", help="auto, hsds-3, hsds-2, hsds-1 or ohana.")
-    ] = "auto",
+        Format, typer.Option("--format", help="Insist on a format; else it is found.")
+    ] = Format.AUTO,
     map_: Annotated[
         Path | None, typer.Option("--map", help="Terms of the feed → kinds of need.")
     ] = None,
@@ -71,14 +85,36 @@ def directory(
 
     from handoff_cli.directories import Feed, bring_in
 
-    feed_name = name or _slug(source)
-    target = report_file or Path.cwd() / f"{feed_name}.report.csv"
+    feed_name = code(name or _slug(_given(source)), "--source")
+    target = report_file or Path.cwd() / f"{_slug(feed_name)}.report.csv"
+    _check_target(target, "--report")
     feed = Feed(source, feed_name, format_, map_, trusted)
     try:
         report = asyncio.run(bring_in(feed, target, dry_run=dry_run))
     except DirectoryRefused as refused:
         raise CommandFailed(str(refused)) from None
     _show(report, as_json=as_json)
+
+
+def _given(source: str) -> str:
+    """Nothing at all would be the current folder, which nobody means by it."""
+    if not source.strip():
+        raise typer.BadParameter("give a file or a folder")
+    return source
+
+
+def _check_target(path: Path, option: str) -> None:
+    """What cannot be written is said before anything is brought in, not after."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        why = f"'{path}' is a folder; name a file"
+    elif not folder.is_dir():
+        why = f"there is no folder '{folder}'"
+    elif not os.access(path if path.exists() else folder, os.W_OK):
+        why = f"'{path}' cannot be written"
+    else:
+        return
+    raise typer.BadParameter(why, param_hint=option)
 
 
 def _slug(source: str) -> str:

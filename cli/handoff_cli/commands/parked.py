@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 from handoff_cli import running
-from handoff_cli.console import CommandFailed, command, print_facts, print_json, print_table
+from handoff_cli.console import CommandFailed, code, command, print_facts, print_json, print_table
 from handoff_cli.office import ACTOR, act_for, office, reading
 from handoff_cli.running import SERVICES
 
@@ -122,9 +122,12 @@ def _check(ids: list[str] | None, *, chosen: bool) -> None:
 
 def _settle(state: str, ids: list[str] | None, choice: Choice, why: str, *, as_json: bool) -> None:
     wanted = [_uuid(i) for i in ids] if ids else None
-    count = asyncio.run(_mark(state, wanted, choice, why))
+    count = asyncio.run(_mark(state, wanted, choice, code(why, "--why")))
     if ids and count == 0:
         raise CommandFailed("no event that failed has one of these ids; see: handoff parked list")
+    if count == 0 and not as_json:
+        typer.echo("no event that failed is meant; see: handoff parked list")
+        return
     if as_json:
         print_json({"marked": count, "state": state})
     else:

@@ -14,7 +14,7 @@ import typer
 from handoff_kit.db import Connection
 
 from handoff_cli import running
-from handoff_cli.console import CommandFailed, command, print_json, print_table
+from handoff_cli.console import CommandFailed, code, command, print_json, print_table
 from handoff_cli.office import ACTOR, act_for, office, reading
 from handoff_cli.running import SERVICES, agency
 
@@ -34,9 +34,12 @@ def replay(
 ) -> None:
     """Read again from an earlier place; duplicates have no second effect."""
     start = place(from_)
-    report = asyncio.run(_replay(group, start, topic, reason, dry_run=dry_run))
+    report = asyncio.run(_replay(group, start, topic, code(reason, "--reason"), dry_run=dry_run))
     if as_json:
         print_json(report)
+        return
+    if not report["moved"]:
+        typer.echo(f"{group} has read nothing beyond that place; nothing to read again")
         return
     print_table(
         ("topic", "partition", "from", "to", "events"),
@@ -77,6 +80,9 @@ async def _replay(
             group,
             topic,
         )
+        if topic is not None and not rows:
+            known = await _topics(tx.conn, service, group)
+            raise CommandFailed(f"{group} reads no topic '{topic}'; it reads: {known}")
         moved = []
         for row in rows:
             target = await _target(tx.conn, row["topic"], row["partition"], start)
@@ -115,6 +121,15 @@ async def _replay(
             for t, p, old, new in moved
         ],
     }
+
+
+async def _topics(connection: Connection, service: str, group: str) -> str:
+    """The topics that the group reads, in words."""
+    rows = await connection.fetch(
+        f"SELECT DISTINCT topic FROM {service}.consumer_offset WHERE group_name = $1 ORDER BY 1",
+        group,
+    )
+    return ", ".join(row["topic"] for row in rows)
 
 
 async def _service_of(group: str) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 
 from handoff_cli import running
-from handoff_cli.commands.clients import organization_for
+from handoff_cli.commands.clients import check_role, organization_for, tell_unknown
 from handoff_cli.console import CommandFailed, command, print_facts, print_json, print_table
 from handoff_cli.office import ACTOR, office
 
@@ -32,7 +32,8 @@ def create(
     if as_json:
         print_json(made)
     else:
-        print_facts(made)
+        print_facts(made | {"roles": ", ".join(made["roles"])})
+        typer.echo("\nkeep the password: it is not shown again")
 
 
 @app.command("list")
@@ -75,6 +76,8 @@ async def _create(
     from portal_svc.handlers.commands import person_json
     from portal_svc.handlers.people import create_person
 
+    check_role(role)
+    await tell_unknown(organization_id)
     async with office("portal") as tx:
         welcomed = await create_person(
             tx,

@@ -1,16 +1,18 @@
 """From one row's cells to the values of its fields, by a map's rules. Pure."""
 
 import math
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from handoff_cli.inspection_import.errors import Refusal
-from handoff_cli.inspection_import.maps import FieldRule, render
+from handoff_cli.inspection_import.maps import UNIX, FieldRule, render
 from handoff_cli.inspection_import.targets import STATUSES, Kind
 
 Value = str | float
+_HOURS_ONLY = re.compile(r"[+-]\d\d$")
 
 
 class Row(Protocol):
@@ -27,6 +29,9 @@ class Row(Protocol):
 
         Raises `Refusal` where the column holds no single value.
         """
+
+    def parts(self, column: str, separator: str | None) -> "Sequence[Row]":
+        """The row once for each finding that the column tells of."""
 
 
 def value_of(rule: FieldRule, kind: Kind, row: Row, zone: ZoneInfo | None) -> Value | None:
@@ -114,6 +119,8 @@ def to_time(text: str, formats: tuple[str, ...], zone: ZoneInfo | None, *, iso: 
         if zone is None:
             raise ValueError(f"'{_short(text)}' has no offset, and the map names no timezone")
         parsed = parsed.replace(tzinfo=zone, fold=0)
+    elif zone is not None and UNIX.keys() & formats:
+        parsed = parsed.astimezone(zone)
     offset = parsed.utcoffset() or timedelta(0)
     if offset % timedelta(minutes=1):
         raise ValueError(f"'{_short(text)}' lies before there were time zones; is the year right?")
@@ -122,15 +129,20 @@ def to_time(text: str, formats: tuple[str, ...], zone: ZoneInfo | None, *, iso: 
 
 def _parsed(text: str, form: str) -> datetime | None:
     try:
+        if form in UNIX:
+            return datetime.fromtimestamp(float(text) / UNIX[form], UTC)
+        if form.endswith("%z") and _HOURS_ONLY.search(text):
+            text += "00"  # PostgreSQL and ArcGIS write +00, which %z does not take.
         return datetime.strptime(text, form)  # noqa: DTZ007 - the zone is added by the caller
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return None
 
 
 def to_number(text: str) -> float:
-    """A decimal number. Raises ValueError."""
+    """A decimal number; one comma and no point is a decimal comma. Raises ValueError."""
+    plain = text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
     try:
-        number = float(text)
+        number = float(plain)
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or "_" in text:

@@ -38,9 +38,8 @@ def csv_rows(
     codec = codec_for(path, map_.encoding)
     with path.open(encoding=codec, newline="") as file:
         tap = Tap(file)
-        header, delimiter = header_of(map_, path, tap)
+        header, delimiter, number = header_of(map_, path, tap)
         reader = csv.reader(tap, delimiter=delimiter)
-        number = 1
         while True:
             tap.record.clear()
             first_line = tap.line + 1
@@ -85,14 +84,19 @@ def _refuse_open_quote(path: Path, record: list[str], delimiter: str, line: int)
             raise ImportRefused(path, message, line) from error
 
 
-def header_of(map_: InspectionMap, path: Path, tap: Tap) -> tuple[list[str], str]:
-    """Column names and delimiter. A delimiter other than a comma is told by the header."""
+def header_of(map_: InspectionMap, path: Path, tap: Tap) -> tuple[list[str], str, int]:
+    """Column names, delimiter and row of the header: ``header_row``, else the first that is not
+    blank. A delimiter other than a comma is told by the header."""
+    row = 0
     try:
-        first = next(csv.reader(tap))
-        while not any(cell.strip() for cell in first):
+        while True:
+            tap.record.clear()
             first = next(csv.reader(tap))
+            row += 1
+            if row >= (map_.header_row or 1) and any(cell.strip() for cell in first):
+                break
     except StopIteration:
-        raise ImportRefused(path, "is empty") from None
+        raise ImportRefused(path, f"ends after {row} rows" if row else "is empty") from None
     except csv.Error as error:
         raise ImportRefused(path, f"has no readable header: {error}", 1) from error
     text = tap.record
@@ -100,8 +104,8 @@ def header_of(map_: InspectionMap, path: Path, tap: Tap) -> tuple[list[str], str
         for delimiter in _DELIMITERS[1:]:
             split = _names(next(csv.reader(text[-1:], delimiter=delimiter)))
             if set(map_.columns) <= set(split):
-                return _checked(map_, path, split, tap.line), delimiter
-    return _checked(map_, path, _names(first), tap.line), ","
+                return _checked(map_, path, split, tap.line), delimiter, row
+    return _checked(map_, path, _names(first), tap.line), ",", row
 
 
 def _names(cells: Sequence[str]) -> list[str]:

@@ -24,8 +24,8 @@ class ImportRefused(Exception):
 class Reject:
     """A row that was not taken.
 
-    ``row`` counts as a spreadsheet does: in a CSV the header is row 1; in JSON the first record
-    is 1 and in JSON lines it is the line. ``file`` is the file's name.
+    ``row`` counts as a spreadsheet does, header and what stands above it included; in JSON the
+    first record is 1 and in JSON lines it is the line. ``file`` is the file's name.
     """
 
     row: int

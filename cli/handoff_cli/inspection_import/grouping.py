@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from handoff_cli.inspection_import.cells import Row, Value, value_of
 from handoff_cli.inspection_import.errors import Refusal, Reject
 from handoff_cli.inspection_import.maps import FieldRule, InspectionMap
-from handoff_cli.inspection_import.targets import FINDING_TARGETS, INSPECTION_TARGETS
+from handoff_cli.inspection_import.targets import FINDING_TARGETS, INSPECTION_TARGETS, Kind
 
 MAX_FINDINGS = 500
 """In one inspection, as the API takes it."""
+MAX_BYTES = 240 * 1024
+"""Of one inspection: the API takes 256 KiB a body (contract.md), brackets included."""
 
 _A_FINDING_HAS = ("code", "class", "text")
 
@@ -37,7 +39,7 @@ class RowBody:
 class _Group:
     row: int
     file: str
-    best: tuple[datetime, bytes]
+    best: tuple[datetime, bool, bytes]
     findings: dict[bytes, None] = field(default_factory=dict)
 
 
@@ -77,6 +79,17 @@ def body_of(map_: InspectionMap, row: Row) -> RowBody:
     return RowBody(group, datetime.fromisoformat(head["inspected_at"]), head, findings)
 
 
+def group_of(map_: InspectionMap, row: Row) -> str | None:
+    """The group of a row that is refused; None where that too cannot be told."""
+    try:
+        if map_.group_by:
+            return row.cell(map_.group_by) or None
+        found = value_of(map_.fields["source_id"], Kind.TEXT, row, map_.zone)
+    except (Refusal, KeyError):  # KeyError: the row is too short to have the column.
+        return None
+    return None if found is None else str(found)
+
+
 def _put(body: dict[str, Any], target: str, value: Value) -> None:
     *path, last = target.split(".")
     for part in path:
@@ -107,6 +120,12 @@ def _settle_property(map_: InspectionMap, head: dict[str, Any]) -> None:
 
 
 def _findings(map_: InspectionMap, row: Row) -> Iterator[dict[str, Any]]:
+    several = map_.findings_from
+    for part in [row] if several is None else row.parts(several.column, several.separator):
+        yield from _findings_of(map_, part)
+
+
+def _findings_of(map_: InspectionMap, row: Row) -> Iterator[dict[str, Any]]:
     finding: dict[str, Any] = {}
     for target, rule in map_.findings.items():
         value = value_of(rule, FINDING_TARGETS[target], row, map_.zone)
@@ -150,11 +169,16 @@ class Groups:
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
 
+    def __contains__(self, group: str) -> bool:
+        """Whether any row of the group was taken."""
+        return group in self._groups
+
     def add(self, row: Row, body: RowBody) -> None:
         """Take a row. Where its group's rows differ, the latest ``inspected_at`` wins; of
-        several at the same instant the greater by its canonical JSON (so open before closed).
+        several at the same instant one that is open, then the greater by its canonical JSON.
         """
-        ranked = (body.inspected_at, _canonical(body.head))
+        is_open = body.head.get("status") != "closed"
+        ranked = (body.inspected_at, is_open, _canonical(body.head))
         group = self._groups.get(body.group)
         if group is None:
             group = self._groups[body.group] = _Group(row.number, row.file, ranked)
@@ -166,7 +190,7 @@ class Groups:
         """An inspection for each group, in the order of the groups' first rows."""
         owners: dict[str, _Group] = {}
         for name, group in self._groups.items():
-            head = orjson.loads(group.best[1])
+            head = orjson.loads(group.best[-1])
             owner = owners.setdefault(head["source_id"], group)
             if owner is not group:
                 reason = (
@@ -179,8 +203,12 @@ class Groups:
                 yield Reject(group.row, None, reason, {}, group.file)
             else:
                 findings = [orjson.loads(one) for one in sorted(group.findings)]
-                body = {**head, "findings": findings}
-                yield Inspection(group.row, group.file, _canonical(body))
+                encoded = _canonical({**head, "findings": findings})
+                if len(encoded) > MAX_BYTES:
+                    reason = f"has {len(encoded) >> 10} KiB; at most {MAX_BYTES >> 10} are taken"
+                    yield Reject(group.row, None, reason, {}, group.file)
+                else:
+                    yield Inspection(group.row, group.file, encoded)
 
 
 def _canonical(body: dict[str, Any]) -> bytes:

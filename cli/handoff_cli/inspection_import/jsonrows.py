@@ -8,8 +8,8 @@ from typing import Any, TextIO
 from handoff_cli.inspection_import.encodings import codec_for
 from handoff_cli.inspection_import.errors import ImportRefused, Reject
 from handoff_cli.inspection_import.jsonstream import items
-from handoff_cli.inspection_import.maps import InspectionMap
-from handoff_cli.inspection_import.records import NestedRow, no_such_column
+from handoff_cli.inspection_import.maps import FieldRule, InspectionMap
+from handoff_cli.inspection_import.records import ABSENT, NestedRow, no_such_column
 
 EVERY = 500
 """Rows between two calls of ``tell``."""
@@ -20,7 +20,7 @@ def json_rows(
 ) -> Iterator[NestedRow | Reject]:
     codec = codec_for(path, map_.encoding)
     with path.open(encoding=codec) as file:
-        for number, item in enumerate(items(path, file, map_.columns), start=1):
+        for number, item in enumerate(items(path, file, map_.columns, map_.records), start=1):
             if number % EVERY == 0:
                 tell(file)
             yield _json_row(item, number, path.name)
@@ -75,6 +75,8 @@ def file_row(
 
 
 def _json_row(item: Any, number: int, file: str) -> NestedRow | Reject:
+    if isinstance(item, list):
+        item = {str(at): value for at, value in enumerate(item)}  # Named by place, as in a table.
     if not isinstance(item, dict):
         reason = f"is no JSON object but {type(item).__name__}"
         return Reject(number, None, reason, {"value": item}, file)
@@ -87,21 +89,53 @@ def _plain(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def refuse_unknown_paths(
-    map_: InspectionMap, path: Path, seen: set[str], sample: NestedRow
-) -> None:
-    """A required field that no record has is a wrong name in the map, not many bad rows."""
-    rules = (*map_.fields.values(), *map_.findings.values())
-    needed = [
-        rule.columns
-        for rule in rules
-        if rule.columns and rule.required and rule.default is None and "" not in rule.values
-    ]
-    if map_.group_by:
-        needed.append((map_.group_by,))
-    for columns in needed:
-        if seen.isdisjoint(columns):
-            raise ImportRefused(path, no_such_column(columns, list(_leaves(sample.raw, ""))))
+class Names:
+    """Which of the map's columns any record has; a map's mistake is told from bad rows by it."""
+
+    def __init__(self, map_: InspectionMap) -> None:
+        self._map = map_
+        self._seen: set[str] = set()
+        self._record: NestedRow | None = None
+        self._part: NestedRow | None = None
+
+    def look(self, row: NestedRow) -> None:
+        """Note what the record, and the parts that its findings are, have."""
+        if len(self._seen) == len(self._map.columns):
+            return
+        self._record = self._record or row
+        self._note(row)
+        several = self._map.findings_from
+        for part in row.parts(several.column, several.separator) if several else ():
+            self._part = self._part or part
+            self._note(part)
+
+    def _note(self, row: NestedRow) -> None:
+        self._seen.update(name for name in self._map.columns if row.find(name) is not ABSENT)
+
+    def check(self, path: Path) -> None:
+        """Raises `ImportRefused` for a required field that no record has."""
+        map_ = self._map
+        if self._record is None:
+            return
+        needed = [rule.columns for rule in map_.fields.values() if _needs_column(rule)]
+        if map_.group_by:
+            needed.append((map_.group_by,))
+        if map_.findings_from:
+            needed.append((map_.findings_from.column,))
+        self._need(path, needed, self._record)
+        # Where findings are items of a list and there is no item, nothing is known of their names.
+        if not map_.findings_from or self._part:
+            rules = [rule.columns for rule in map_.findings.values() if _needs_column(rule)]
+            self._need(path, rules, self._part or self._record)
+
+    def _need(self, path: Path, needed: list[tuple[str, ...]], sample: NestedRow) -> None:
+        for columns in needed:
+            if self._seen.isdisjoint(columns):
+                raise ImportRefused(path, no_such_column(columns, list(_leaves(sample.raw, ""))))
+
+
+def _needs_column(rule: FieldRule) -> bool:
+    return bool(rule.columns) and rule.required and rule.default is None and "" not in rule.values
 
 
 def _leaves(value: Any, at: str) -> Iterator[str]:

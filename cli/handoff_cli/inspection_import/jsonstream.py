@@ -12,22 +12,43 @@ CHUNK = 1 << 18
 _SPACE = " \t\r\n"
 
 
-def items(path: Path, file: TextIO, columns: Sequence[str]) -> Iterator[Any]:
-    """The items of a top-level list; or of the one list of objects inside a top-level object,
-    such as GeoJSON's ``features`` (read whole); or the object itself.
+def items(
+    path: Path, file: TextIO, columns: Sequence[str], records: str | None = None
+) -> Iterator[Any]:
+    """The items of a top-level list; or of the list at the path *records* of an object, else of
+    its one list of objects, such as GeoJSON's ``features`` (read whole); or the object itself.
 
     Raises `ImportRefused` with line and character where the JSON is broken or cut off.
     """
     window = _Window(path, file)
     window.skip_space()
     if window.peek() == "[":
+        if records is not None:
+            raise ImportRefused(path, f"is a list at the top; leave 'records: {records}' out")
         yield from _list_items(window)
         return
     whole = window.value()
     window.skip_space()
     if window.peek():
         raise window.refused("something follows after the end of the JSON")
-    yield from _records(path, whole, columns)
+    if records is not None:
+        yield from _at(path, whole, records)
+    else:
+        yield from _records(path, whole, columns)
+
+
+def _at(path: Path, whole: Any, records: str) -> list[Any]:
+    """The list at the path *records*. Raises: ImportRefused."""
+    found = whole
+    for part in records.split("."):
+        there = list(found) if isinstance(found, dict) else []
+        if part not in there:
+            known = f"; there are: {', '.join(there[:20])}" if there else ""
+            raise ImportRefused(path, f"has no '{part}' of 'records: {records}'{known}")
+        found = found[part]
+    if not isinstance(found, list):
+        raise ImportRefused(path, f"has no list at 'records: {records}'")
+    return found
 
 
 def _records(path: Path, whole: Any, columns: Sequence[str]) -> list[Any]:

@@ -28,6 +28,8 @@ SHIPPED_NAME = "inspections"
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 _YEAR = re.compile(r"%[YyGcxs]")
+UNIX = {"unix": 1, "unix-ms": 1000}
+"""Formats that count from 1970 in UTC, with their steps a second."""
 
 
 class _Model(BaseModel):
@@ -131,6 +133,13 @@ class Keyword(_Model):
         return re.compile(self.match, re.IGNORECASE)
 
 
+class FindingsFrom(_Model):
+    """Where one record tells of several findings: a list in JSON, or a cell with separators."""
+
+    column: str = Field(min_length=1)
+    separator: str | None = Field(default=None, min_length=1)
+
+
 class InspectionMap(_Model):
     """A whole map. ``name`` and ``alternatives`` are set by `load_map`, never in the file."""
 
@@ -138,9 +147,12 @@ class InspectionMap(_Model):
     encoding: str = "utf-8"
     source: str = Field(min_length=1, max_length=64)
     timezone: str | None = None
+    header_row: int | None = Field(default=None, ge=1)
+    records: str | None = Field(default=None, min_length=1)
     group_by: str | None = None
     fields: dict[str, FieldRule]
     findings: dict[str, FieldRule] = {}
+    findings_from: FindingsFrom | None = None
     keywords: list[Keyword] = []
 
     _name: str = PrivateAttr(default="")
@@ -163,8 +175,9 @@ class InspectionMap(_Model):
     def columns(self) -> tuple[str, ...]:
         """Every column that the map reads."""
         rules = (*self.fields.values(), *self.findings.values())
-        group = (self.group_by,) if self.group_by else ()
-        return tuple(dict.fromkeys((*group, *(name for rule in rules for name in rule.columns))))
+        own = [self.group_by] if self.group_by else []
+        own += [self.findings_from.column] if self.findings_from else []
+        return tuple(dict.fromkeys((*own, *(name for rule in rules for name in rule.columns))))
 
     @field_validator("encoding")
     @classmethod
@@ -203,11 +216,26 @@ class InspectionMap(_Model):
                 "property.address.line1, or property.latitude with property.longitude"
             )
             wrong.append((("fields",), message))
+        wrong += _layout_faults(self)
         if self.keywords and "text" not in self.findings:
             wrong.append((("keywords",), "need findings.text, the words they are looked for in"))
         if wrong:
             raise Misfit(wrong)
         return self
+
+
+def _layout_faults(map_: InspectionMap) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What the export's layout needs, and what does not go with its format."""
+    csv = map_.format == "csv"
+    if map_.header_row is not None and not csv:
+        yield ("header_row",), "is for format csv"
+    if map_.records is not None and map_.format != "json":
+        yield ("records",), "is for format json"
+    if map_.findings_from is not None:
+        if not map_.findings:
+            yield ("findings_from",), "needs findings, which say what its parts are"
+        if csv and map_.findings_from.separator is None:
+            yield ("findings_from",), "needs a separator, since a cell of a CSV is no list"
 
 
 def _names_a_property(fields: Iterable[str]) -> bool:
@@ -268,8 +296,13 @@ def render(template: str, cells: Mapping[str, str]) -> str:
 
 
 def _check_format(given: str) -> None:
+    if given in UNIX:
+        return
     if "%" not in given:
-        raise ValueError(f"'{given}' has no directive; write a date as %m/%d/%Y, %H:%M:%S")
+        raise ValueError(
+            f"'{given}' has no directive; write a date as %m/%d/%Y, %H:%M:%S"
+            " (or unix, unix-ms for a count of seconds, milliseconds)"
+        )
     if not _YEAR.search(given):
         raise ValueError(f"'{given}' names no year (%Y)")
     try:

@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from handoff_cli.inspection_import.errors import ImportRefused, Refusal, Reject
-from handoff_cli.inspection_import.grouping import Groups, Inspection, body_of
+from handoff_cli.inspection_import.grouping import Groups, Inspection, body_of, group_of
 from handoff_cli.inspection_import.maps import InspectionMap
+from handoff_cli.inspection_import.records import FlatRow
 from handoff_cli.inspection_import.sources import Progress, fits, rows
 
 
 @dataclass
 class Reading:
-    """A file read: inspections to post, rows that were not taken, rows in all."""
+    """A file read: inspections to post, rows that were not taken, rows in all.
+
+    ``lost`` counts the inspections of which no row was taken: a group's rejected rows are one. A
+    rejected row of an inspection whose other rows are good loses none.
+    """
 
     inspections: list[Inspection] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     rows: int = 0
+    lost: int = 0
 
 
 def read(map_: InspectionMap, path: Path, progress: Progress | None = None) -> Reading:
@@ -33,26 +39,38 @@ def read(map_: InspectionMap, path: Path, progress: Progress | None = None) -> R
     if map_.alternatives:
         chosen = next((one for one in (map_, *map_.alternatives) if fits(one, path)), map_)
     reading, groups = Reading(), Groups()
+    refused: list[str | None] = []
     try:
         for row in rows(chosen, path, progress):
             reading.rows += 1
             if isinstance(row, Reject):
                 reading.rejects.append(row)
+                refused.append(_group_of(chosen, row))
                 continue
             try:
                 groups.add(row, body_of(chosen, row))
             except Refusal as refusal:
                 reject = Reject(row.number, refusal.column, refusal.reason, row.raw, row.file)
                 reading.rejects.append(reject)
+                refused.append(group_of(chosen, row))
     except OSError as error:
         raise ImportRefused(path, f"cannot be read: {error.strerror}") from error
+    named = {group for group in refused if group is not None and group not in groups}
+    reading.lost = len(named) + refused.count(None)
     for result in groups.results():
         if isinstance(result, Reject):
             reading.rejects.append(result)
+            reading.lost += 1
         else:
             reading.inspections.append(result)
     reading.rejects.sort(key=lambda reject: (reject.file, reject.row))
     return reading
+
+
+def _group_of(map_: InspectionMap, reject: Reject) -> str | None:
+    """The group of a row with the wrong number of cells, as far as it has that column."""
+    raw = {name: str(value) for name, value in reject.raw.items()}
+    return group_of(map_, FlatRow(reject.row, reject.file, raw))
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:

@@ -1,7 +1,7 @@
 """The rows of an export, whatever their format, and the message for a column that is not there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any
@@ -26,6 +26,11 @@ class FlatRow:
 
     def cell(self, column: str) -> str:
         return self.raw[column].strip()
+
+    def parts(self, column: str, separator: str | None) -> list["FlatRow"]:
+        """The row once for each part of the cell, which then is that part."""
+        pieces = _split(self.cell(column), separator)
+        return [replace(self, raw={**self.raw, column: piece}) for piece in pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,31 @@ class NestedRow:
             else:
                 return ABSENT
         return at
+
+    def parts(self, column: str, separator: str | None) -> list["NestedRow"]:
+        """The record once for each item of the list at *column*.
+
+        An object's values stand before the record's own; a plain item stands at *column*.
+        """
+        found = self.find(column)
+        match found:
+            case None | _Absent.ABSENT:
+                items: Sequence[Any] = []
+            case list():
+                items = found
+            case dict():
+                items = [found]
+            case _:
+                items = _split(str(found), separator)
+        return [
+            replace(self, raw={**self.raw, **(item if isinstance(item, dict) else {column: item})})
+            for item in items
+        ]
+
+
+def _split(text: str, separator: str | None) -> list[str]:
+    pieces = [text] if separator is None else text.split(separator)
+    return [piece.strip() for piece in pieces if piece.strip()]
 
 
 def no_such_column(missing: Sequence[str], there: Sequence[str]) -> str:

@@ -7,14 +7,12 @@ from typing import TextIO
 from handoff_cli.inspection_import.csvrows import Tap, csv_rows, header_of
 from handoff_cli.inspection_import.encodings import codec_for
 from handoff_cli.inspection_import.errors import ImportRefused, Reject
-from handoff_cli.inspection_import.jsonrows import (
-    file_row,
-    json_rows,
-    line_rows,
-    refuse_unknown_paths,
-)
+from handoff_cli.inspection_import.jsonrows import Names, file_row, json_rows, line_rows
 from handoff_cli.inspection_import.maps import InspectionMap
-from handoff_cli.inspection_import.records import ABSENT, FlatRow, NestedRow
+from handoff_cli.inspection_import.records import FlatRow, NestedRow
+
+REJECTS = ".rejects.csv"
+"""How the name of a rejects file ends, unless another was given."""
 
 Progress = Callable[[int, int], None]
 """Called now and then with the bytes read so far and the bytes in all."""
@@ -30,8 +28,7 @@ def rows(map_: InspectionMap, path: Path, progress: Progress | None = None) -> I
     files = files_of(map_, path)
     total = sum(one.stat().st_size for one in files)
     done = 0
-    seen: set[str] = set()
-    sample: NestedRow | None = None
+    names = Names(map_)
     for number, one in enumerate(files, start=1):
         tell = _teller(progress, done, total)
         found: Iterator[Found]
@@ -45,19 +42,20 @@ def rows(map_: InspectionMap, path: Path, progress: Progress | None = None) -> I
             case "json-files":
                 found = file_row(map_, one, number, alone=len(files) == 1)
         for row in found:
-            if isinstance(row, NestedRow) and len(seen) < len(map_.columns):
-                sample = sample or row
-                seen.update(name for name in map_.columns if row.find(name) is not ABSENT)
+            if isinstance(row, NestedRow):
+                names.look(row)
             yield row
         done += one.stat().st_size
         if progress:
             progress(done, total)
-    if sample is not None:
-        refuse_unknown_paths(map_, path, seen, sample)
+    names.check(path)
 
 
 def files_of(map_: InspectionMap, path: Path) -> list[Path]:
-    """The file, or the files of the folder in the order of their names."""
+    """The file, or the files of the folder in the order of their names.
+
+    Rejects of an earlier import, which may lie beside the export, are no part of it.
+    """
     if not path.exists():
         raise ImportRefused(path, "does not exist")
     if not path.is_dir():
@@ -67,7 +65,10 @@ def files_of(map_: InspectionMap, path: Path) -> list[Path]:
     files = sorted(
         one
         for one in path.iterdir()
-        if one.is_file() and one.suffix.lower() in wanted and not one.name.startswith(".")
+        if one.is_file()
+        and one.suffix.lower() in wanted
+        and not one.name.startswith(".")
+        and not one.name.endswith(REJECTS)
     )
     if not files:
         raise ImportRefused(path, f"is a folder without any {' or '.join(sorted(wanted))} file")

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 VARIABLE = "HANDOFF_CITIES"
+CITY_FILE = "city.yaml"
+"""What makes a folder a city; a folder without it holds only maps or code packs."""
 
 
 class CityNotFound(LookupError):
@@ -46,7 +48,7 @@ def city_folder(name_or_path: str) -> Path:
         return path
     if not is_name:
         raise CityNotFound(f"'{name_or_path}' is no folder")
-    known = sorted(entry.name for entry in cities_folder().iterdir() if entry.is_dir())
+    known = sorted(entry.parent.name for entry in cities_folder().glob(f"*/{CITY_FILE}"))
     raise CityNotFound(
         f"there is no city '{name_or_path}' in {cities_folder()}; "
         f"there are: {', '.join(known) or 'none'}"

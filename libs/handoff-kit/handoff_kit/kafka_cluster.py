@@ -306,7 +306,9 @@ class KafkaCluster:
             properties.write_text(server_properties(plan, node, folder))
             if not (folder / "data" / "meta.properties").exists():
                 command = _java(
-                    *("-Xmx128m", "kafka.tools.StorageTool", "format", "--ignore-formatted"),
+                    # It runs for a second: compiled quickly, not well.
+                    *("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
+                    *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
                     *("-t", plan.cluster_id, "-c", str(properties)),
                 )
                 formatting.append(

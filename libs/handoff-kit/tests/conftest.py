@@ -3,7 +3,7 @@ logs to run it on.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher
 from handoff_kit.consumer import Group, Received, each
 from handoff_kit.groups import GroupRunner
 from handoff_kit.http import create_app
+from handoff_kit.kafka_cluster import KafkaCluster, _running_in
 from handoff_kit.outbox import Mover, Relay, Sender
 from handoff_kit.service import Built, Context, Service
 from handoff_kit.tx import Tx, flush
@@ -251,6 +252,26 @@ def applied():
         return found
 
     return read
+
+
+@pytest.fixture(scope="session")
+def started_three(kafka_bootstrap, tmp_path_factory) -> Iterator[KafkaCluster]:
+    """Asks for ``kafka_bootstrap`` only to be left out where Kafka cannot run."""
+    cluster = KafkaCluster(tmp_path_factory.mktemp("three") / "kafka", brokers=3)
+    cluster.start()
+    yield cluster
+    for node in (1, 2, 3):
+        if cluster.is_running(node):
+            cluster.kill(node)
+    assert list(_running_in(cluster.folder)) == []
+
+
+@pytest.fixture
+def three_brokers(started_three) -> KafkaCluster:
+    """Apache Kafka with three brokers, started once; all of them run, whatever ended before."""
+    for node in (1, 2, 3):
+        started_three.start_node(node)
+    return started_three
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ async def test_order_per_key_headers_and_traceparent_are_kept(bus, closed, outgo
     assert record.value == sent[0].value
 
 
-async def test_two_megabytes_are_refused_with_a_clear_error(bus, closed, outgoing):
+async def test_f19_two_megabytes_are_refused_with_a_clear_error(bus, closed, outgoing):
     small = outgoing(closed(uuid4()), 1)
     large = small._replace(key=str(uuid4()), value=b"x" * 2_000_000)
     refused, taken = await bus.publisher.send([large, small])
@@ -159,7 +159,7 @@ async def test_poison_is_parked_and_other_cases_flow(
     assert await applied(admin, [bad, good]) == {str(bad): [], str(good): [1]}
 
 
-async def test_f9_a_late_commit_with_a_lower_id_is_delivered(
+async def test_f09_a_late_commit_with_a_lower_id_is_delivered(
     bus, db, database, admin, closed, until, applied, emit, start_member
 ):
     early, late = uuid4(), uuid4()
@@ -186,7 +186,7 @@ async def test_f9_a_late_commit_with_a_lower_id_is_delivered(
     await relay
 
 
-async def test_f6_one_of_two_relays_idles(
+async def test_f06_one_of_two_relays_idles(
     bus, db, database, admin, closed, until, applied, emit, start_member
 ):
     cases = [uuid4() for _ in range(10)]
@@ -211,7 +211,7 @@ async def test_f6_one_of_two_relays_idles(
     await asyncio.gather(*running)
 
 
-async def test_f7_the_lock_goes_with_its_connection(
+async def test_f07_the_lock_goes_with_its_connection(
     bus, db, database, admin, closed, until, applied, emit, start_member
 ):
     case = uuid4()
@@ -236,7 +236,7 @@ async def test_f7_the_lock_goes_with_its_connection(
     await running
 
 
-async def test_f8_a_long_writer_elsewhere_does_not_stall(
+async def test_f08_a_long_writer_elsewhere_does_not_stall(
     bus, db, database, postgres_url, admin, closed, until, applied, emit, start_member
 ):
     case = uuid4()

@@ -1,10 +1,12 @@
 """What a consumer group promises, against real PostgreSQL."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from handoff_kit.errors import Permanent, Transient, Waiting
 from handoff_kit.testing import said
+from handoff_kit.tx import Tx
 
 
 async def applied(admin, key):
@@ -208,6 +210,27 @@ async def test_f19_bad_json_and_missing_headers_are_parked(admin, feeder, closed
     assert [r["reason"] for r in rows] == ["bad-body", "bad-headers"]
     assert not any("secret" in r["detail"] for r in rows)
     assert await applied(admin, good.key) == [1]
+
+
+@pytest.mark.parametrize("byte", [b"x", b" ", b"["])
+async def test_f19_two_megabytes_are_parked_and_other_cases_flow(admin, feeder, closed, byte):
+    feed, large, good = feeder(), uuid4(), uuid4()
+    huge = feed.record(closed(large, 1), source="/s")._replace(value=byte * 2_000_000)
+    await feed.feed_records([huge, feed.record(closed(good, 1), source="/s")])
+    (row,) = await admin.fetch("SELECT key, reason, detail FROM toy.parked")
+    assert (row["key"], row["reason"]) == (str(large), "bad-body")
+    assert len(row["detail"]) < 1000
+    assert await applied(admin, large) == []
+    assert await applied(admin, good) == [1]
+
+
+def test_f19_an_event_of_two_megabytes_is_never_said(closed):
+    """What a handler would say beyond the log's size fails its event, and only that, for good."""
+    huge = closed(uuid4()).model_copy(update={"reason": "x" * 2_000_000})
+    tx = Tx(None, datetime.now(UTC), "toy")
+    with pytest.raises(Permanent, match="larger than the log takes"):
+        tx.emit(huge, agency="test-city")
+    assert tx.emitted == []
 
 
 async def test_an_unknown_type_is_skipped_and_moves_the_sequence_on(admin, feeder, closed):

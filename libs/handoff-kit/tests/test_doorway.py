@@ -81,7 +81,7 @@ async def test_a_set_that_breaks_is_run_one_by_one(doorway, admin):
     assert sorted(await rows(admin)) == ["a", "c"]
 
 
-async def test_f2_a_retry_gets_the_stored_answer(doorway, admin):
+async def test_f02_a_retry_gets_the_stored_answer(doorway, admin):
     first = await doorway.submit(Note("a"), idempotency=under("k1"))
     again = await doorway.submit(Note("other"), idempotency=under("k1"))
     assert again.content() == first.content()
@@ -89,7 +89,7 @@ async def test_f2_a_retry_gets_the_stored_answer(doorway, admin):
     assert await rows(admin) == ["a"]
 
 
-async def test_f3_the_same_key_at_once_has_one_effect(doorway, admin):
+async def test_f03_the_same_key_at_once_has_one_effect(doorway, admin):
     results = await asyncio.gather(
         *(doorway.submit(Note("a"), idempotency=under("k1")) for _ in range(20)),
         return_exceptions=True,
@@ -101,7 +101,7 @@ async def test_f3_the_same_key_at_once_has_one_effect(doorway, admin):
         )
 
 
-async def test_f3_the_same_key_in_two_processes_has_one_effect(db, admin):
+async def test_f03_the_same_key_in_two_processes_has_one_effect(db, admin):
     started, go = asyncio.Event(), asyncio.Event()
 
     async def slow(tx, commands):
@@ -125,7 +125,7 @@ async def test_f3_the_same_key_in_two_processes_has_one_effect(db, admin):
     await two.close()
 
 
-async def test_f4_the_same_key_with_another_body_is_refused(doorway, admin):
+async def test_f04_the_same_key_with_another_body_is_refused(doorway, admin):
     await doorway.submit(Note("a"), idempotency=under("k1", b'{"a": 1}'))
     with pytest.raises(IdempotencyMismatch):
         await doorway.submit(Note("b"), idempotency=under("k1", b'{"a": 2}'))

@@ -11,7 +11,6 @@ from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher
 from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.errors import Transient
 from handoff_kit.groups import GroupRunner
-from handoff_kit.kafka_cluster import KafkaCluster
 from handoff_kit.outbox import Relay, Sender
 from handoff_kit.wakes import Wakes
 
@@ -45,11 +44,10 @@ async def create(log: KafkaLog) -> None:
 @pytest.mark.kafka
 @pytest.mark.slow
 async def test_f16_a_broker_down_for_twenty_seconds_loses_doubles_and_swaps_nothing(
-    tmp_path, kafka_bootstrap, db, database, admin, group, closed, emit, whole, until
+    three_brokers, db, database, admin, group, closed, emit, whole, until
 ):
-    """Asks for ``kafka_bootstrap`` only to be left out where Kafka cannot run."""
-    cluster = KafkaCluster(tmp_path, brokers=3)
-    settings = KafkaSettings(await asyncio.to_thread(cluster.start))
+    cluster = three_brokers
+    settings = KafkaSettings(cluster.bootstrap_servers)
     wakes, stop = Wakes(), asyncio.Event()
     publisher = KafkaPublisher(settings)
     cases = [uuid4() for _ in range(20)]
@@ -90,4 +88,3 @@ async def test_f16_a_broker_down_for_twenty_seconds_loses_doubles_and_swaps_noth
     finally:
         stop.set()
         await publisher.close()
-        await asyncio.to_thread(cluster.stop)

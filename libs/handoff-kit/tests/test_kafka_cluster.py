@@ -151,9 +151,9 @@ def test_the_command_runs_until_it_is_told_to_end(tmp_path):
 @pytest.mark.kafka
 @pytest.mark.slow
 @needs_kafka
-async def test_three_brokers_lose_nothing_when_one_is_killed(cluster_of):
-    cluster = cluster_of(3)
-    servers = cluster.start()
+async def test_three_brokers_lose_nothing_when_one_is_killed(three_brokers):
+    cluster = three_brokers
+    servers = cluster.bootstrap_servers
     await create_topic(servers, "made", replication=3)
     acknowledged: list[bytes] = []
 

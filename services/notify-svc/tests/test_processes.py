@@ -28,7 +28,7 @@ async def worker(core_settings, faults: str = "") -> asyncio.subprocess.Process:
 
 
 @pytest.mark.slow
-async def test_fault_26_killed_after_the_answer_sends_the_same_id_again(
+async def test_f26_killed_after_the_answer_sends_the_same_id_again(
     client, feeder, a_case, headers, receivers, core_settings, database, admin
 ) -> None:
     await run_migrate([SERVICE], database.admin_url, None, bus="embedded")

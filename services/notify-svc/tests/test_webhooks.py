@@ -97,8 +97,8 @@ async def test_ed25519_on_request(client, feeder, a_case, receivers, headers, se
     key.verify(base64.b64decode(signature), content)
 
 
-async def test_fault_26_answered_200_but_not_recorded_goes_again_with_the_same_id(
-    client, feeder, partner_hook, sending, admin
+async def test_f26_answered_200_but_not_recorded_goes_again_with_the_same_id(
+    client, feeder, partner_hook, sending, due_now
 ) -> None:
     case, receiver, _, mine = partner_hook
     with activate("notify.after_send=raise@1"):
@@ -106,7 +106,7 @@ async def test_fault_26_answered_200_but_not_recorded_goes_again_with_the_same_i
         await receiver.wait(1)
         # The lease of the sender that died runs out.
         await asyncio.sleep(0.1)
-        await admin.execute("UPDATE notify.delivery SET next_try_at = now()")
+        await due_now()
         await receiver.wait(2)
     first, second = receiver.received
     assert first[0]["webhook-id"] == second[0]["webhook-id"]
@@ -115,8 +115,8 @@ async def test_fault_26_answered_200_but_not_recorded_goes_again_with_the_same_i
     assert len(delivery["attempts"]) == 1
 
 
-async def test_fault_25_failures_are_tried_again_and_leave_others_alone(
-    client, feeder, partner_hook, receivers, sending, admin
+async def test_f25_failures_are_tried_again_and_leave_others_alone(
+    client, feeder, partner_hook, receivers, sending, admin, due_now
 ) -> None:
     case, receiver, _, mine = partner_hook
     other = await receivers()
@@ -149,7 +149,7 @@ async def test_fault_25_failures_are_tried_again_and_leave_others_alone(
                 )
             ) != count:
                 await asyncio.sleep(0.02)
-        await admin.execute("UPDATE notify.delivery SET next_try_at = now()")
+        await due_now()
         await receiver.wait(count + 1)
     async with asyncio.timeout(5):
         while (
@@ -165,7 +165,7 @@ async def test_fault_25_failures_are_tried_again_and_leave_others_alone(
     assert len(listed["items"]) == 1
 
 
-async def test_fault_27_gone_disables_and_tells_the_owner(
+async def test_f27_gone_disables_and_tells_the_owner(
     client, feeder, partner_hook, sending, db, a_case
 ) -> None:
     case, receiver, hook, mine = partner_hook
@@ -188,7 +188,7 @@ async def test_fault_27_gone_disables_and_tells_the_owner(
     assert refused.status_code == 409
 
 
-async def test_fault_27_a_redirect_is_not_followed(
+async def test_f27_a_redirect_is_not_followed(
     client, feeder, partner_hook, receivers, sending
 ) -> None:
     case, receiver, _, mine = partner_hook
@@ -232,7 +232,7 @@ class TestPrivateAddresses:
         assert answer.json()["errors"][0]["code"] == code
         assert url not in answer.text
 
-    async def test_fault_27_refused_when_sent(
+    async def test_f27_refused_when_sent(
         self, client, feeder, a_case, headers, sending, admin
     ) -> None:
         case = a_case()
@@ -250,8 +250,8 @@ class TestPrivateAddresses:
         assert delivery["attempts"][0]["error"] == "address-refused"
 
 
-async def test_fault_29_withdrawn_while_retrying_is_cancelled_and_audited(
-    client, feeder, partner_hook, sending, admin, db
+async def test_f29_withdrawn_while_retrying_is_cancelled_and_audited(
+    client, feeder, partner_hook, sending, due_now, admin, db
 ) -> None:
     case, receiver, _, mine = partner_hook
     receiver.default = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"
@@ -265,7 +265,7 @@ async def test_fault_29_withdrawn_while_retrying_is_cancelled_and_audited(
     )
     assert body["action"] == "delivery.cancelled"
     assert body["facts"]["consent_id"] == str(case.consent_id)
-    await admin.execute("UPDATE notify.delivery SET next_try_at = now()")
+    await due_now()
     await asyncio.sleep(0.3)
     assert len(receiver.received) == 1
     refused = await client.post(f"/notify/v1/deliveries/{delivery['id']}/redeliver", headers=mine)
@@ -304,16 +304,14 @@ async def test_redelivered_under_the_same_id(client, feeder, partner_hook, sendi
 
 
 async def test_three_days_of_failures_end_visibly_and_can_be_begun_again(
-    client, feeder, partner_hook, sending, admin, db
+    client, feeder, partner_hook, sending, due_now, db
 ) -> None:
     case, receiver, _, mine = partner_hook
     receiver.default = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
     await tell_offer(feeder, case)
     for count in range(1, 11):
         await attempted(client, mine, count)
-        await admin.execute(
-            "UPDATE notify.delivery SET next_try_at = now() WHERE status = 'pending'"
-        )
+        await due_now()
     delivery = await settled(client, mine, "failed")
     assert len(delivery["attempts"]) == 10
     assert delivery["reason"] == "status"
@@ -396,6 +394,9 @@ async def test_unknown_types_are_refused(client, headers, types) -> None:
         headers=headers("partner"),
     )
     assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["field"], error["code"]) == ("types", "unknown-type")
+    assert "offer.made" in error["message"]
 
 
 async def test_an_inspectors_webhook_says_no_more_than_its_feed(

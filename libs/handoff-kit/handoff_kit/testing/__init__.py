@@ -137,10 +137,16 @@ class Feeder:
 
 
 async def clone(admin_url: str, template: str, name: str) -> str:
-    """Make database *name* from *template*; returns its administrative address."""
+    """Make database *name* from *template*; returns its administrative address.
+
+    Files are copied as they are: with PostgreSQL's default, each page through its log, a clone
+    takes ten times as long, which is most of a short test.
+    """
     connection = await asyncpg.connect(admin_url)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        await connection.execute(
+            f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
+        )
     finally:
         await connection.close()
     return with_database(admin_url, name)

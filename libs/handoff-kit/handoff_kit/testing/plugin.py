@@ -7,6 +7,7 @@ makes access tokens and ``feeder`` feeds a group.
 
 import asyncio
 import os
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -66,10 +67,8 @@ def kafka_bootstrap() -> Iterator[str]:
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="handoff-kafka-", ignore_cleanup_errors=True) as home:
         cluster = KafkaCluster(Path(home))
-        try:
-            yield cluster.start()
-        finally:
-            cluster.stop()
+        yield cluster.start()
+        cluster.kill(1)  # Its data go with it: there is nothing to end in order.
 
 
 @pytest.fixture(scope="session")
@@ -184,12 +183,23 @@ def token(signer: Signer) -> Callable[..., str]:
     return make
 
 
+@pytest.fixture(scope="session")
+def authorities() -> ssl.SSLContext:
+    """The machine's certificates, read once: that takes longer than a short test."""
+    return httpx.create_ssl_context()
+
+
 @pytest.fixture
 async def context(
-    core_settings: CoreSettings, signer: Signer, db: Database, service: Service, secrets: Path
+    core_settings: CoreSettings,
+    signer: Signer,
+    db: Database,
+    service: Service,
+    secrets: Path,
+    authorities: ssl.SSLContext,
 ) -> AsyncIterator[Context]:
     """What ``build`` gets. Put a mock transport into ``context.http`` where a test calls out."""
-    http = httpx.AsyncClient()
+    http = httpx.AsyncClient(verify=authorities)
     made = Context(
         settings=core_settings,
         service=service.name,
