@@ -349,6 +349,27 @@ async def test_a_full_endpoint_takes_no_room_from_another(
     await receiver.wait(12, seconds=8)
 
 
+async def test_what_waits_for_one_endpoint_goes_out_without_waiting_for_the_clock(
+    feeder, partner_hook, a_case, sending
+) -> None:
+    """A place that falls free while a claim is under way is not forgotten until the next second."""
+    case, receiver, _, _ = partner_hook
+
+    async def answer_late(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.001 * (len(receiver.received) % 7))
+        writer.write(receiver.default)
+
+    receiver.answers = [answer_late] * 150
+    cases = [a_case(partner=case.partner) for _ in range(150)]
+    group = feeder()
+    await group.feed(*[event for c in cases for event in (c.granted(), c.requested())])
+    await group.feed(*[c.made() for c in cases], source="/handoff/referral")
+    group.group.after()
+    await receiver.wait(150, seconds=4)
+    assert receiver.connections <= 4
+    assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 150
+
+
 async def test_secret_once_sealed_listed_changed_deleted(client, headers, admin, receivers) -> None:
     mine = headers("inspector", subject="i1")
     body = {"url": (await receivers()).url, "types": ["handoff.need.settled.v1"]}

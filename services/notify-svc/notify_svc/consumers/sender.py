@@ -8,7 +8,7 @@ no room from the others.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -82,6 +82,7 @@ class Sender:
         self._limits = limits or Limits()
         self._secrets: dict[UUID, tuple[bytes, bytes]] = {}
         self._in_flight: Counter[UUID] = Counter()
+        self._more: set[UUID] = set()  # Endpoints that a claim filled, so that more may be due.
         self._mails = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._due: set[UUID] = set()
@@ -133,71 +134,101 @@ class Sender:
         """Claim what is due and begin to send it."""
         everywhere, only = self._look_everywhere, self._due
         self._look_everywhere, self._due = False, set()
+        if everywhere:
+            await self._claim_mail()
         room = _MOST - sum(self._in_flight.values())
         if room > 0 and (everywhere or only):
-            async with self._db.sets() as connection:
-                rows = await claim_webhooks(
-                    connection,
-                    lease=self._limits.lease,
-                    busy=self._in_flight,
-                    each=self._limits.each,
-                    most=room,
-                    only=None if everywhere else sorted(only),
-                )
-            for row in rows:
-                self._in_flight[row.endpoint_id] += 1
-                self._begin(self._webhook(row), row.endpoint_id)
-            if len(rows) == room:
-                self.poke(mail=True)
-        if everywhere and self._mails < _MOST_MAIL:
-            async with self._db.sets() as connection:
-                mails = await claim_mail(
-                    connection, lease=self._limits.lease, most=_MOST_MAIL - self._mails
-                )
-            for row in mails:
-                self._mails += 1
-                self._begin(self._mail(row), None)
+            await self._claim_webhooks(room, None if everywhere else only)
+        elif everywhere or only:  # Looked at again when a place is free.
+            self._due |= only
+            self._look_everywhere |= everywhere
 
-    def _begin(self, work: Any, endpoint_id: UUID | None) -> None:
+    async def _claim_webhooks(self, room: int, only: set[UUID] | None) -> None:
+        busy = self._in_flight.copy()  # Exchanges end while the claim is made.
+        async with self._db.sets() as connection:
+            rows = await claim_webhooks(
+                connection,
+                lease=self._limits.lease,
+                busy=busy,
+                each=self._limits.each,
+                most=room,
+                only=None if only is None else sorted(only),
+            )
+        claimed = Counter(row.endpoint_id for row in rows)
+        self._in_flight.update(claimed)
+        for row in rows:
+            self._begin(self._webhook(row), self._forget)
+        self._more -= only or set()
+        for endpoint_id in {*claimed, *(busy if only is None else only)}:
+            if busy[endpoint_id] + claimed[endpoint_id] >= self._limits.each:
+                self._more.add(endpoint_id)
+        if len(rows) == room:
+            self._look_everywhere = True
+        freed = [id_ for id_ in self._more if self._in_flight[id_] < self._limits.each]
+        if freed:
+            self.poke(freed)
+
+    async def _claim_mail(self) -> None:
+        if self._mails >= _MOST_MAIL:
+            return
+        async with self._db.sets() as connection:
+            mails = await claim_mail(
+                connection, lease=self._limits.lease, most=_MOST_MAIL - self._mails
+            )
+        for row in mails:
+            self._mails += 1
+            self._begin(self._mail(row), self._mail_ended)
+
+    def _begin(self, work: Any, ended: "Callable[[asyncio.Task[None]], None]") -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(done, endpoint_id))
+        task.add_done_callback(ended)
 
-    def _ended(self, task: "asyncio.Task[None]", endpoint_id: UUID | None) -> None:
+    def _mail_ended(self, task: "asyncio.Task[None]") -> None:
+        if self._mails >= _MOST_MAIL:
+            self.poke(mail=True)
+        self._mails -= 1
+        self._forget(task)
+
+    def _free(self, endpoint_id: UUID) -> None:
+        """An exchange is over: its place is for what the endpoint has left."""
+        self._in_flight[endpoint_id] -= 1
+        if self._in_flight[endpoint_id] <= 0:
+            del self._in_flight[endpoint_id]
+        if endpoint_id in self._more:
+            self.poke([endpoint_id])
+        elif self._due or self._look_everywhere:  # There was no place for any.
+            self._woken.set()
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        # Who stood at its limit may have more that is due.
-        if endpoint_id is None:
-            if self._mails >= _MOST_MAIL:
-                self.poke(mail=True)
-            self._mails -= 1
-        else:
-            if self._in_flight[endpoint_id] >= self._limits.each:
-                self.poke([endpoint_id])
-            self._in_flight[endpoint_id] -= 1
-            if self._in_flight[endpoint_id] <= 0:
-                del self._in_flight[endpoint_id]
         if not task.cancelled() and task.exception() is not None:
             log.error("a delivery could not be tried", exc_info=task.exception())
 
     async def _webhook(self, row: Any) -> None:
-        if not row.allowed:
+        now = self._clock.now()
+        try:
+            attempted = await self._exchange(row, int(now.timestamp())) if row.allowed else None
+        finally:
+            self._free(row.endpoint_id)
+        if attempted is None:
             await self._record(row, cancelled="consent-ended")
             return
-        secret = self._secret(row)
-        now = self._clock.now()
-        attempted = await self._webhooks.send(
+        await async_fault("notify.after_send")
+        await self._record(row, at=now, attempted=attempted)
+
+    async def _exchange(self, row: Any, at: int) -> Attempted:
+        return await self._webhooks.send(
             Webhook(
                 url=row.url,
                 webhook_id=row.webhook_id,
                 body=row.body.encode(),
                 scheme=row.signature,
-                secret=secret,
+                secret=self._secret(row),
                 traceparent=row.traceparent,
             ),
-            int(now.timestamp()),
+            at,
         )
-        await async_fault("notify.after_send")
-        await self._record(row, at=now, attempted=attempted)
 
     async def _mail(self, row: Any) -> None:
         if not row.allowed:
