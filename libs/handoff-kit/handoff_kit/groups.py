@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 
-from handoff_kit.bus.ports import Log, Position, Reader
+from handoff_kit.bus.ports import Log, Position, Reader, Record
 from handoff_kit.consumer import Consumer, Fenced, Group
 from handoff_kit.db import AWAY, Database
 from handoff_kit.errors import Transient
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _REPAIR_SECONDS = 1.0
 _WAITING_SECONDS = 0.1
 _MEASURE_SECONDS = 5.0
+# After this long without news, what was of no concern is passed for good.
+_HELD_SECONDS = 0.25
 
 
 class GroupRunner:
@@ -75,20 +77,21 @@ class GroupRunner:
         repaired = measured = 0.0
         progressed = time.monotonic()
         while not stop.is_set():
-            polled = time.time_ns()
-            records = await reader.fetch(self._group.batch, 0.25)
+            records = await self._fetch(reader)
             now = time.monotonic()
-            if records:
-                progressed = now
-                if recording():
-                    record_poll(self._group.name, Counter(r.topic for r in records), polled)
-                try:
-                    await self.consumer.process(records)
-                except Fenced:
-                    await reader.rewind()
-                    continue
+            quiet = not records and now - progressed > _HELD_SECONDS
+            try:
+                if records:
+                    progressed = now
+                    moved = await self.consumer.process(records)
+                else:
+                    moved = quiet and await self.consumer.settle()
+            except Fenced:
+                await reader.rewind()
+                continue
+            if moved:
                 self._committed()
-                await reader.told([Position(t, p, o) for (t, p), o in self._places(records)])
+                await self._tell(reader)
             due = _WAITING_SECONDS if self.consumer.waiting else _REPAIR_SECONDS
             if now - repaired > due:
                 repaired = now
@@ -105,9 +108,21 @@ class GroupRunner:
                 if not behind:
                     progressed = now
 
-    def _places(self, records: object) -> list[tuple[tuple[str, int], int]]:
-        touched = {(r.topic, r.partition) for r in records}  # type: ignore[attr-defined]
-        return [(place, self.consumer.committed[place]) for place in touched]
+    async def _fetch(self, reader: Reader) -> list[Record]:
+        began = time.time_ns()
+        records = await reader.fetch(self._group.batch, 0.25)
+        left = self._group.batch - len(records)
+        if records and left and self._group.linger:
+            await asyncio.sleep(self._group.linger)
+            records += await reader.fetch(left, 0)
+        if records and recording():
+            record_poll(self._group.name, Counter(r.topic for r in records), began)
+        return records
+
+    async def _tell(self, reader: Reader) -> None:
+        """Where the group stands, for the log's own tools."""
+        owned, stands = reader.assigned(), self.consumer.committed.items()
+        await reader.told([Position(t, p, at) for (t, p), at in stands if (t, p) in owned])
 
     def _committed(self) -> None:
         if self.consumer.emitted:

@@ -116,12 +116,17 @@ class Tx:
             self._time = self.now.isoformat()
         return self._time
 
-    async def save(self, given: Sequence[tuple[type[SQLModel], Sequence[Any]]]) -> None:
+    async def save(
+        self,
+        given: Sequence[tuple[type[SQLModel], Sequence[Any]]],
+        also: Sequence[sets.Part] = (),
+    ) -> None:
         """Insert rows of several tables, and what was said and audited so far, as one statement.
 
+        *also*: what else goes along with it.
         Raises: asyncpg.UniqueViolationError when a row is there already.
         """
-        more = [part for part in (self._outbox(), await self._audit()) if part is not None]
+        more = [*also, *(part for part in (self._outbox(), await self._audit()) if part)]
         await sets.insert_all(self.conn, given, more)
 
     def _outbox(self) -> sets.Part | None:

@@ -21,6 +21,13 @@ async def states(admin):
     return [(r["sequence"], r["state"]) for r in rows]
 
 
+async def offsets(admin):
+    rows = await admin.fetch(
+        "SELECT next_offset FROM toy.consumer_offset ORDER BY topic, partition"
+    )
+    return [r["next_offset"] for r in rows]
+
+
 async def open_of(admin, key):
     rows = await admin.fetch(
         "SELECT sequence, state FROM toy.parked WHERE key = $1 AND state <> 'done' ORDER BY 1",
@@ -241,6 +248,39 @@ async def test_an_unknown_type_is_skipped_and_moves_the_sequence_on(admin, feede
     await feed.feed_records([one, two])
     assert await applied(admin, case) == [2]
     assert feed.consumer.skipped == 1
+
+
+async def test_what_is_of_no_concern_is_passed_with_what_is(admin, feeder, closed, toy):
+    """No transaction for it alone, unless nothing comes after it."""
+    feed, case = feeder(), uuid4()
+    one, two, three = [feed.record(closed(case, n), source="/s") for n in (1, 2, 3)]
+    strange = {**one.headers, "ce_type": "handoff.case.unheard-of.v9"}
+    consumer = feed.consumer
+    await consumer.lookup([(one.topic, 0)])
+    assert not await consumer.process([one._replace(headers=strange)])
+    assert await offsets(admin) == [0]
+    assert await consumer.process([two])
+    assert await offsets(admin) == [2]
+    assert await applied(admin, case) == [2]
+    third = three._replace(headers={**three.headers, "ce_type": "handoff.case.unheard-of.v9"})
+    assert not await consumer.process([third])
+    assert await consumer.settle()
+    assert not await consumer.settle()
+    assert await offsets(admin) == [3]
+    assert (consumer.skipped, toy.sets) == (2, [1])
+
+
+async def test_what_was_held_is_read_again_by_who_takes_over(admin, feeder, closed):
+    feed, case = feeder(), uuid4()
+    one, two = [feed.record(closed(case, n), source="/s") for n in (1, 2)]
+    strange = one._replace(headers={**one.headers, "ce_type": "handoff.case.unheard-of.v9"})
+    await feed.consumer.lookup([(one.topic, 0)])
+    assert not await feed.consumer.process([strange])
+    # The reader goes back to what the database says, and brings both once more.
+    assert await feed.consumer.lookup([(one.topic, 0)]) == {(one.topic, 0): 0}
+    assert await feed.consumer.process([strange, two])
+    assert await applied(admin, case) == [2]
+    assert (await offsets(admin), feed.consumer.skipped) == ([2], 1)
 
 
 async def test_events_without_a_sequence_are_known_by_their_id(admin, feeder, closed):

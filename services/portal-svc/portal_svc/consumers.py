@@ -11,6 +11,10 @@ from portal_svc.handlers.follow import follow
 FOLLOWED = frozenset(event for event in EVENTS if event.TYPE in RULES)
 
 
+# Seconds: pages may be a moment late, and what people wait for goes first.
+LINGER = 0.02
+
+
 def groups(changed: Callable[[], None]) -> list[Group]:
     """The one group; *changed* is called after each commit."""
-    return [Group("portal", FOLLOWED, follow, after=changed)]
+    return [Group("portal", FOLLOWED, follow, after=changed, linger=LINGER)]

@@ -20,6 +20,16 @@ MEMBER_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 1.0
 # Records of a partition that one round trip reads ahead at least, when it is behind.
 _LEAST = 20
+# The same for the first look, which does not know yet which of them are behind.
+_FIRST = 50
+_HEADS = "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])"
+_AHEAD = """
+SELECT h.next_offset, l.topic, l.partition, l.log_offset, l.key, l.headers, l.sequence, l.value
+FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(t, p, o)
+JOIN bus.head h ON h.topic = w.t AND h.partition = w.p AND h.next_offset > w.o,
+LATERAL (SELECT * FROM bus.log l WHERE l.topic = w.t AND l.partition = w.p
+    AND l.log_offset >= w.o ORDER BY l.log_offset LIMIT $4) l
+"""
 
 
 async def create_schema(connection: Connection, roles: Sequence[str]) -> None:
@@ -155,18 +165,20 @@ class PostgresReader:
             raise Transient("the embedded log cannot be read now") from error
 
     async def _read(self, limit: int) -> list[Record]:
-        heads = await self._connection.fetch(
-            "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])",
-            self._topics,
-        )
-        ends = {(r["topic"], r["partition"]): r["next_offset"] for r in heads}
+        ends: dict[Place, int] = {}
+        if not len(self._ahead):
+            ends = await self._read_ahead(list(self._positions), _FIRST)
+        else:
+            for row in await self._connection.fetch(_HEADS, self._topics):
+                ends[row["topic"], row["partition"]] = row["next_offset"]
         records: list[Record] = []
         while len(records) < limit:
             behind = self._behind(ends)
             share = max(2 * limit // len(behind), _LEAST) if behind else 0
             short = [p for p in behind if self._ahead.held(p) < share // 4]
             if short:
-                for place in await self._read_ahead(short, share):
+                found = await self._read_ahead(short, share)
+                for place in set(short) - set(found):
                     del ends[place]
                 behind = self._behind(ends)
             taken = self._ahead.take(limit - len(records), behind)
@@ -178,27 +190,24 @@ class PostgresReader:
     def _behind(self, ends: Mapping[Place, int]) -> list[Place]:
         return [p for p, at in self._positions.items() if ends.get(p, 0) > at]
 
-    async def _read_ahead(self, places: Sequence[Place], share: int) -> set[Place]:
-        """Read up to *share* records of each; returns those that had none after all."""
+    async def _read_ahead(self, places: Sequence[Place], share: int) -> dict[Place, int]:
+        """Read up to *share* records of each; where the log ends, for those that had any."""
         rows = await self._connection.fetch(
-            "SELECT l.topic, l.partition, l.log_offset, l.key, l.headers, l.sequence, l.value"
-            " FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(t, p, o),"
-            " LATERAL (SELECT * FROM bus.log l WHERE l.topic = w.t AND l.partition = w.p"
-            "  AND l.log_offset >= w.o ORDER BY l.log_offset LIMIT $4) l",
+            _AHEAD,
             [topic for topic, _ in places],
             [partition for _, partition in places],
             [self._positions[place] for place in places],
             share,
         )
-        none = set(places)
-        for topic, partition, offset, key, text, sequence, value in rows:
+        ends: dict[Place, int] = {}
+        for end, topic, partition, offset, key, text, sequence, value in rows:
             headers = orjson.loads(text)
             if sequence is not None:
                 headers["ce_sequence"] = str(sequence)
             self._ahead.add(Record(topic, partition, offset, key, headers, value))
             self._positions[topic, partition] = offset + 1
-            none.discard((topic, partition))
-        return none
+            ends[topic, partition] = end
+        return ends
 
     def assigned(self) -> frozenset[tuple[str, int]]:
         return frozenset(self._positions)
@@ -214,10 +223,7 @@ class PostgresReader:
         """The database is the log: nothing more to tell."""
 
     async def lag(self) -> dict[tuple[str, int], int]:
-        heads = await self._connection.fetch(
-            "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])",
-            self._topics,
-        )
+        heads = await self._connection.fetch(_HEADS, self._topics)
         return {
             (row["topic"], row["partition"]): row["next_offset"]
             - self._positions[row["topic"], row["partition"]]

@@ -24,11 +24,23 @@ from handoff_kit.consumer.repair import repair
 from handoff_kit.db import Connection, Database
 from handoff_kit.errors import HandoffError, Waiting
 from handoff_kit.faults import async_fault
+from handoff_kit.sets import Part
 from handoff_kit.telemetry import process_metrics, process_spans, record_commit, recording
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 
 log = logging.getLogger(__name__)
 RESTRICTED = "handoff.restricted."
+_MOST_HELD = 200
+_GATE = """gate_moved AS (
+    INSERT INTO {schema}.gate AS g (group_name, source, topic, key, sequence, blocked)
+    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::boolean[])
+    ON CONFLICT (group_name, topic, key, source)
+    DO UPDATE SET sequence = EXCLUDED.sequence, blocked = EXCLUDED.blocked
+)"""
+_INBOX = """inbox_filled AS (
+    INSERT INTO {schema}.inbox (group_name, source, event_id)
+    SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING
+)"""
 
 
 class Consumer:
@@ -55,6 +67,7 @@ class Consumer:
         self._window = park_window
         self._parked_at: list[datetime] = []
         self.committed: dict[Place, int] = {}
+        self._held: list[Entry] = []  # Read, of no concern, and not yet committed.
         self.applied = 0
         self.duplicates = 0
         self.skipped = 0
@@ -78,6 +91,7 @@ class Consumer:
                 [t for t, _ in places],
                 [p for _, p in places],
             )
+        self._held.clear()  # What is read from here on begins at these.
         self.committed = {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
         return self.committed
 
@@ -97,8 +111,11 @@ class Consumer:
                 )
             )
 
-    async def process(self, records: Sequence[Record]) -> None:
-        """Take *records* (each partition's in order, following on ``committed``).
+    async def process(self, records: Sequence[Record]) -> bool:
+        """Take *records* (each partition's in order, following on what was taken before).
+
+        What is of no concern to the group is held until something is, or until `settle`: moving
+        on past it is not worth a transaction of its own. Returns whether anything was committed.
 
         Raises: Transient (Fenced, ParkingCap or the database's being away): nothing of the failed
         part is done, ``committed`` says how far it got; fetch again from there.
@@ -106,9 +123,21 @@ class Consumer:
         # A seek may bring back what was committed meanwhile.
         records = [r for r in records if r.offset >= self.committed.get((r.topic, r.partition), 0)]
         if not records:
-            return
+            return False
         entries = [decode(record, self._group.events) for record in merged(records)]
-        await self._run(entries)
+        if len(self._held) < _MOST_HELD and not any(_concerns(entry) for entry in entries):
+            self._held += entries
+            return False
+        held, self._held = self._held, []
+        await self._run([*held, *entries])
+        return True
+
+    async def settle(self) -> bool:
+        """Commit what is held; whether anything was."""
+        held, self._held = self._held, []
+        if held:
+            await self._run(held)
+        return bool(held)
 
     async def _run(self, entries: list[Entry]) -> None:
         waits: dict[Identity, str] = {}
@@ -280,33 +309,29 @@ class Consumer:
             for key, gate in gates.items()
             if before.get(key) != (gate.sequence, gate.blocked)
         ]
+        also = []
         if moved:
-            await tx.conn.execute(
-                f"INSERT INTO {self._schema}.gate AS g"
-                " (group_name, source, topic, key, sequence, blocked)"
-                " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[],"
-                " $6::boolean[]) ON CONFLICT (group_name, topic, key, source)"
-                " DO UPDATE SET sequence = EXCLUDED.sequence, blocked = EXCLUDED.blocked",
-                self._group.name,
-                [k[0] for k, _ in moved],
-                [k[1] for k, _ in moved],
-                [k[2] for k, _ in moved],
-                [g.sequence for _, g in moved],
-                [g.blocked for _, g in moved],
+            also.append(
+                Part(
+                    _GATE.format(schema=self._schema),
+                    [
+                        self._group.name,
+                        [k[0] for k, _ in moved],
+                        [k[1] for k, _ in moved],
+                        [k[2] for k, _ in moved],
+                        [g.sequence for _, g in moved],
+                        [g.blocked for _, g in moved],
+                    ],
+                )
             )
         loose = {e.identity: None for e in entries if e.sequence is None and e.event_id}
         if loose:
-            await tx.conn.execute(
-                f"INSERT INTO {self._schema}.inbox (group_name, source, event_id)"
-                " SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING",
-                self._group.name,
-                [s for s, _ in loose],
-                [i for _, i in loose],
-            )
+            arguments = [self._group.name, [s for s, _ in loose], [i for _, i in loose]]
+            also.append(Part(_INBOX.format(schema=self._schema), arguments))
         if decided.park:
             self._count_parking(tx.now, sum(1 for p in decided.park if p[1] == "failed"))
             await write_parked(tx, self._group.name, decided.park)
-        await flush(tx)
+        await tx.save([], also)
 
     def _count_parking(self, now: datetime, failed: int) -> None:
         """Raises: ParkingCap when more fail in the window than can be the data's fault."""
@@ -335,3 +360,8 @@ def _creates(events: Sequence[Received]) -> dict[str, list[str]]:
         for event in events:
             found.setdefault(event.topic, []).append(event.cause.traceparent)
     return found
+
+
+def _concerns(entry: Entry) -> bool:
+    """Whether anything but the place in the topic and the sequence follows from this entry."""
+    return entry.received is not None or entry.fault is not None

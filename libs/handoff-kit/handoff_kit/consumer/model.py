@@ -57,7 +57,8 @@ class Group:
 
     ``events`` are the models it reads; other types on its topics are skipped and counted.
     ``topics`` are derived from them unless given. ``after`` is called after each commit.
-    ``lanes`` members run in one worker.
+    ``lanes`` members run in one worker. ``linger``: seconds in which a set may fill, for a group
+    whose effect nobody waits for: fewer, fuller sets leave the time to the others.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Group:
     topics: tuple[str, ...] = ()
     lanes: int = 1
     batch: int = 1000
+    linger: float = 0.0
     after: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
