@@ -131,7 +131,7 @@ class Database:
                     self.dsn,
                     min_size=0,
                     max_size=self._max_size,
-                    max_inactive_connection_lifetime=60,
+                    max_inactive_connection_lifetime=30,
                     init=prepare,
                     timeout=10,
                     server_settings={

@@ -17,24 +17,41 @@ log = logging.getLogger(__name__)
 CHANNEL = "handoff_wake"
 
 
+class Woken(asyncio.Event):
+    """Set by a wake-up; ``take`` says by which, and begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: set[str] = set()
+
+    def wake(self, name: str) -> None:
+        self._names.add(name)
+        self.set()
+
+    def take(self) -> set[str]:
+        names, self._names = self._names, set()
+        self.clear()
+        return names
+
+
 class Wakes:
     """Wake-ups by name, such as ``outbox:intake`` or ``topic:handoff.offers``."""
 
     def __init__(self, dsn: str | None = None) -> None:
         self._dsn = dsn
-        self._subscribers: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+        self._subscribers: defaultdict[str, list[Woken]] = defaultdict(list)
         self._wanted: set[str] = set()
         self._notify = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def subscribe(self, names: Iterable[str]) -> asyncio.Event:
+    def subscribe(self, names: Iterable[str]) -> Woken:
         """An event that is set whenever one of *names* is woken; the subscriber clears it."""
-        event = asyncio.Event()
+        event = Woken()
         for name in names:
             self._subscribers[name].append(event)
         return event
 
-    def unsubscribe(self, event: asyncio.Event) -> None:
+    def unsubscribe(self, event: Woken) -> None:
         for events in self._subscribers.values():
             with contextlib.suppress(ValueError):
                 events.remove(event)
@@ -44,7 +61,7 @@ class Wakes:
         events = self._subscribers.get(name)
         if events:
             for event in events:
-                event.set()
+                event.wake(name)
         elif self._dsn is not None:
             self._wanted.add(name)
             self._notify.set()
@@ -66,7 +83,7 @@ class Wakes:
     def _heard(self, _connection: Connection, _pid: int, _channel: str, payload: str) -> None:
         for name in payload.split(","):
             for event in self._subscribers.get(name, ()):
-                event.set()
+                event.wake(name)
 
     async def _notifier(self) -> None:
         assert self._dsn is not None

@@ -12,7 +12,7 @@ FOLLOWED = frozenset(event for event in EVENTS if event.TYPE in RULES)
 
 
 # Seconds: pages may be a moment late, and what people wait for goes first.
-LINGER = 0.02
+LINGER = 0.1
 
 
 def groups(changed: Callable[[], None]) -> list[Group]:

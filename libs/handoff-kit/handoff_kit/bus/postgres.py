@@ -24,11 +24,14 @@ _LEAST = 20
 _FIRST = 50
 _HEADS = "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])"
 _AHEAD = """
-SELECT h.next_offset, l.topic, l.partition, l.log_offset, l.key, l.headers, l.sequence, l.value
-FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(t, p, o)
-JOIN bus.head h ON h.topic = w.t AND h.partition = w.p AND h.next_offset > w.o,
-LATERAL (SELECT * FROM bus.log l WHERE l.topic = w.t AND l.partition = w.p
-    AND l.log_offset >= w.o ORDER BY l.log_offset LIMIT $4) l
+WITH behind AS MATERIALIZED (
+    SELECT w.t, w.p, w.o, h.next_offset
+    FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(t, p, o)
+    JOIN bus.head h ON h.topic = w.t AND h.partition = w.p AND h.next_offset > w.o
+)
+SELECT b.next_offset, l.topic, l.partition, l.log_offset, l.key, l.headers, l.sequence, l.value
+FROM behind b, LATERAL (SELECT * FROM bus.log l WHERE l.topic = b.t AND l.partition = b.p
+    AND l.log_offset >= b.o ORDER BY l.log_offset LIMIT $4) l
 """
 
 
@@ -113,6 +116,7 @@ class PostgresReader:
         self._positions: dict[tuple[str, int], int] = {}
         self._ahead = Ahead()
         self._beat = 0.0
+        self._look_at = 0.0  # When all partitions are looked at, woken or not.
 
     async def join(self) -> None:
         await self._heartbeat()
@@ -142,6 +146,7 @@ class PostgresReader:
         }
         if owned != set(self._positions):
             self._ahead.clear()
+            self._look_at = 0.0
             self._positions = dict(await self._lookup(sorted(owned)))
             for place in owned:
                 self._positions.setdefault(place, 0)
@@ -150,10 +155,15 @@ class PostgresReader:
         try:
             until = time.monotonic() + wait
             while True:
-                self._woken.clear()
-                if time.monotonic() - self._beat > _HEARTBEAT_SECONDS:
+                now = time.monotonic()
+                if now - self._beat > _HEARTBEAT_SECONDS:
                     await self._heartbeat()
-                records = await self._read(limit)
+                woken = self._woken.take()
+                if len(self._ahead) or now >= self._look_at:
+                    self._look_at = now + POLL_SECONDS
+                    records = await self._read(limit, await self._all_ends())
+                else:
+                    records = await self._read(limit, await self._ends_of(woken))
                 left = until - time.monotonic()
                 if records or left <= 0:
                     return records
@@ -164,13 +174,19 @@ class PostgresReader:
         except DATABASE_AWAY as error:
             raise Transient("the embedded log cannot be read now") from error
 
-    async def _read(self, limit: int) -> list[Record]:
-        ends: dict[Place, int] = {}
-        if not len(self._ahead):
-            ends = await self._read_ahead(list(self._positions), _FIRST)
-        else:
-            for row in await self._connection.fetch(_HEADS, self._topics):
-                ends[row["topic"], row["partition"]] = row["next_offset"]
+    async def _all_ends(self) -> dict[Place, int]:
+        """Where each partition ends."""
+        heads = await self._connection.fetch(_HEADS, self._topics)
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in heads}
+
+    async def _ends_of(self, woken: set[str]) -> dict[Place, int]:
+        """The same of topics that have news, of which the first records are read at once."""
+        if not woken:
+            return {}
+        places = [place for place in self._positions if f"topic:{place[0]}" in woken]
+        return await self._read_ahead(places, _FIRST) if places else {}
+
+    async def _read(self, limit: int, ends: dict[Place, int]) -> list[Record]:
         records: list[Record] = []
         while len(records) < limit:
             behind = self._behind(ends)
@@ -185,6 +201,8 @@ class PostgresReader:
             records += taken
             if not taken:
                 break
+        if len(records) == limit:
+            self._look_at = 0.0  # There may be more.
         return records
 
     def _behind(self, ends: Mapping[Place, int]) -> list[Place]:
@@ -215,6 +233,7 @@ class PostgresReader:
     async def rewind(self) -> None:
         try:
             self._ahead.clear()
+            self._look_at = 0.0
             self._positions = dict(await self._lookup(sorted(self._positions)))
         except DATABASE_AWAY as error:
             raise Transient("the embedded log cannot be read now") from error
