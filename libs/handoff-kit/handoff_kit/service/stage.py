@@ -65,7 +65,7 @@ class Stage:
         # through them every 700 allocations took a third of a worker's time.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        gc.set_threshold(200_000, 20, 50)
 
     async def check_roles(self) -> None:
         await asyncio.gather(*(context.db.check_roles() for context in self.contexts))

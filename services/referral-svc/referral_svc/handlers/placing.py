@@ -1,7 +1,7 @@
 """Placing a need: the next candidate's offer, what happens when nobody is left, and the end."""
 
 from collections.abc import Collection
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from event_schemas.codes import (
     ClockKind,
@@ -12,6 +12,7 @@ from event_schemas.codes import (
     TargetKind,
 )
 from event_schemas.referrals import NeedMatched, NeedSettled, OfferCancelRequested, OfferMade
+from handoff_kit.ids import new_id
 
 from referral_svc.domain import course
 from referral_svc.domain.matching import Match, ask_first, pick
@@ -156,7 +157,7 @@ def offer_to(
     offer = Offer(
         agency,
         need.case_id,
-        uuid4(),
+        new_id(),
         need.id,
         parent.id if parent is not None else None,
         candidate.organization_id,
