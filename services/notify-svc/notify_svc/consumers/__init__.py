@@ -54,6 +54,10 @@ TOLD: frozenset[type[Event]] = frozenset(
 )
 
 
+# Seconds: the offer itself goes first, and what it leads to here comes in one set.
+LINGER = 0.005
+
+
 def groups(teller: Teller, after: Callable[[], None]) -> list[Group]:
     """The consumer groups of notify; *after* is called after each commit."""
 
@@ -61,4 +65,5 @@ def groups(teller: Teller, after: Callable[[], None]) -> list[Group]:
         await shut_out(tx, events)
         await teller.apply(tx, events)
 
-    return [Group(name="notify", events=LEARNT | TOLD | ENDED, apply=apply, after=after)]
+    events = LEARNT | TOLD | ENDED
+    return [Group(name="notify", events=events, apply=apply, after=after, linger=LINGER)]
