@@ -7,6 +7,7 @@ import re
 import signal
 import stat
 import zipfile
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +18,7 @@ from uuid import uuid4
 import httpx
 import psutil
 import pytest
+from handoff_cli.commands.replay import place_of
 from handoff_cli.demo_city.ids import organization_id
 from handoff_kit.bus.ports import Outgoing
 from handoff_kit.bus.postgres import PostgresPublisher
@@ -614,3 +616,26 @@ def test_a_changed_demo_city_is_brought_again(system: Any, tmp_path: Path) -> No
     from handoff_cli.demo_city.bring import digest_of
 
     assert marker.strip() == digest_of(city_folder("demo"))
+
+
+async def test_a_replay_from_a_time_passes_over_nothing_restricted(system: Any) -> None:
+    """Of a restricted topic the log tells the minute alone: all that was said in it is read."""
+    minute = datetime(2026, 1, 5, 10, 30, tzinfo=UTC)
+    places = {"handoff.cases": 0, "handoff.restricted.cases": 7}
+    connection = await system.database()
+    written = connection.transaction()
+    await written.start()
+    try:
+        for topic in places:
+            await connection.execute(
+                "INSERT INTO bus.log (topic, partition, log_offset, key, headers, value,"
+                " written_at) VALUES ($1, 99, 7, 'k', '{}', '', $2)",
+                topic,
+                minute,
+            )
+        within = minute + timedelta(seconds=30)
+        found = {topic: await place_of(connection, topic, 99, within) for topic in places}
+    finally:
+        await written.rollback()
+        await connection.close()
+    assert found == places

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+# Topics of restricted kinds of need begin so.
+RESTRICTED = "handoff.restricted."
 Id = UUID
 Time = AwareDatetime
 # An open code, such as a city's violation code: short, no spaces inside a sentence can hide in it.
@@ -54,7 +56,7 @@ class Event(BaseModel):
     def topic_name(self) -> str:
         """Full topic name; the restricted twin if this event is of a restricted kind."""
         restricted = self.MAY_BE_RESTRICTED and getattr(self, "restricted", False)
-        return f"handoff.restricted.{self.TOPIC}" if restricted else f"handoff.{self.TOPIC}"
+        return f"{RESTRICTED if restricted else 'handoff.'}{self.TOPIC}"
 
     def key_value(self) -> str:
         """Partition key: events with the same key of one source stay in order."""

@@ -14,7 +14,7 @@ from event_schemas import (
     offers,
 )
 from event_schemas import referrals as referrals_
-from event_schemas.base import Event
+from event_schemas.base import RESTRICTED, Event
 
 EVENTS: tuple[type[Event], ...] = (
     inbound.InspectionReported,
@@ -95,4 +95,13 @@ BY_TOPIC_AND_TYPE: dict[tuple[str, str], type[Event]] = {
 
 def both(topic: str) -> tuple[str, str]:
     """A case topic and its restricted twin, by the name without prefix: ``both("offers")``."""
-    return f"handoff.{topic}", f"handoff.restricted.{topic}"
+    return f"handoff.{topic}", f"{RESTRICTED}{topic}"
+
+
+def is_restricted(topic: str) -> bool:
+    """Whether *topic*, a full name, is of restricted kinds.
+
+    Of its events only the minute may be told, anywhere: a time to the millisecond on two topics
+    would join two cases of one household.
+    """
+    return topic.startswith(RESTRICTED)

@@ -23,6 +23,19 @@ def test_one_trace_leads_from_the_doorway_to_the_partners_answer(tmp_path, do):
         (offer, *_) = eventually(lambda: coordinator.ok("GET", path)["items"])
         partner = system.api("partner", offer["organization_id"])
 
+        # Of a restricted kind, in the same referral: no span says when it moved.
+        both = a_referral(
+            "food-insecurity",
+            needs=[
+                {"category": kind, "urgency": "urgent"}
+                for kind in ("food-insecurity", "mental-health")
+            ],
+        )
+        both["consent"]["covers"] = ["food-insecurity", "mental-health"]
+        two = system.api("inspector").ok("POST", "/intake/v1/referrals", 201, json=both)
+        hidden = next(n for n in two["needs"] if n["category"] == "mental-health")
+        assert hidden["case_id"] != two["case_id"]
+
         def said(name: str) -> list[Said]:
             return [s for s in collector.spans() if (s.trace_id, s.name) == (trace, name)]
 
@@ -47,4 +60,6 @@ def test_one_trace_leads_from_the_doorway_to_the_partners_answer(tmp_path, do):
             return {"create", "send", "poll", "process", "commit"} <= found
 
         eventually(kinds)
+    # The system has ended, and with it every process has exported what it had.
+    assert not [span.name for span in collector.spans() if "restricted" in span.name]
     collector.close()

@@ -85,7 +85,7 @@ async def _replay(
             raise CommandFailed(f"{group} reads no topic '{topic}'; it reads: {known}")
         moved = []
         for row in rows:
-            target = await _target(tx.conn, row["topic"], row["partition"], start)
+            target = await place_of(tx.conn, row["topic"], row["partition"], start)
             if target < row["next_offset"]:
                 moved.append((row["topic"], row["partition"], row["next_offset"], target))
         if moved and not dry_run:
@@ -147,16 +147,22 @@ async def _service_of(group: str) -> str:
     return known[group]
 
 
-async def _target(connection: Connection, topic: str, partition: int, start: int | datetime) -> int:
-    """The offset to read from; a time is looked up in the embedded log."""
+async def place_of(
+    connection: Connection, topic: str, partition: int, start: int | datetime
+) -> int:
+    """The offset to read from; a time is looked up in the embedded log.
+
+    Of restricted topics that knows the minute alone, so what was said in that minute is read too.
+    """
     if isinstance(start, int):
         return start
     if not await connection.fetchval("SELECT to_regclass('bus.log') IS NOT NULL"):
         raise CommandFailed("on Kafka give --from an offset or earliest")
     found = await connection.fetchval(
         "SELECT coalesce((SELECT min(log_offset) FROM bus.log WHERE topic = $1 AND partition = $2"
-        " AND written_at >= $3), (SELECT next_offset FROM bus.head WHERE topic = $1"
-        " AND partition = $2), 0)",
+        " AND written_at >= CASE WHEN starts_with($1, 'handoff.restricted.')"
+        "  THEN date_trunc('minute', $3::timestamptz) ELSE $3 END),"
+        " (SELECT next_offset FROM bus.head WHERE topic = $1 AND partition = $2), 0)",
         topic,
         partition,
         start,

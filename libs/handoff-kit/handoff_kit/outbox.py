@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from handoff_kit.bus.ports import Outgoing, Publisher
+from handoff_kit.bus.schema import WRITTEN_AT
 from handoff_kit.db import AWAY, Connection, connect
 from handoff_kit.errors import Transient
 from handoff_kit.faults import async_fault
@@ -45,11 +46,12 @@ WITH taken AS MATERIALIZED (
     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = h.next_offset + EXCLUDED.next_offset
     RETURNING topic, partition, next_offset
 ), written AS (
-    INSERT INTO bus.log (topic, partition, log_offset, key, headers, sequence, value)
+    INSERT INTO bus.log (topic, partition, log_offset, key, headers, sequence, value,
+        written_at)
     SELECT p.topic, p.partition,
            h.next_offset - c.n - 1
                + row_number() OVER (PARTITION BY p.topic, p.partition ORDER BY p.id),
-           p.key, p.headers, p.sequence, p.value
+           p.key, p.headers, p.sequence, p.value, {written_at}
     FROM placed p JOIN counted c USING (topic, partition) JOIN head h USING (topic, partition)
 )
 SELECT topic, n FROM counted
@@ -64,7 +66,7 @@ class Mover:
     """Embedded log: outbox and log are in one database, so moving is one transaction."""
 
     def __init__(self, service: str, wakes: Wakes) -> None:
-        self._sql = _MOVE.format(s=service)
+        self._sql = _MOVE.format(s=service, written_at=WRITTEN_AT.format(topic="p.topic"))
         self._wakes = wakes
 
     async def __call__(self, connection: Connection) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 from event_schemas.base import Event
+from event_schemas.registry import is_restricted
 from sqlmodel import SQLModel
 
 from handoff_kit import sets
@@ -36,7 +37,7 @@ class Cause:
 
 
 def _trace_of(topic: str, cause: Cause | None) -> str:
-    if recording():
+    if recording() and not is_restricted(topic):
         return create_traceparent(topic, cause.traceparent if cause else None)
     return (cause or Cause.new()).child()
 

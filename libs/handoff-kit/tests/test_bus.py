@@ -1,9 +1,11 @@
 """One conformance suite for every log: the embedded one and Apache Kafka."""
 
 import asyncio
+import time
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from handoff_kit.bus.ports import Record, Rejected
 from handoff_kit.consumer import Consumer
 from handoff_kit.db import connect
@@ -41,6 +43,63 @@ async def test_order_per_key_headers_and_traceparent_are_kept(bus, closed, outgo
     record = got[str(cases[0])][0]
     assert record.headers == {**sent[0].headers}
     assert record.value == sent[0].value
+
+
+async def test_the_log_tells_of_a_restricted_record_only_the_minute(bus, admin, closed, outgoing):
+    """Else two records of one moment would join a household's two cases."""
+    topics = ("handoff.cases", "handoff.restricted.cases")
+    if bus.settings is not None:
+        await bus.new_log().create_topics(dict.fromkeys(topics, (12, None)))
+    usual, restricted = (outgoing(closed(uuid4()), 1)._replace(topic=topic) for topic in topics)
+    while time.time() % 60 > 58:  # The minute must not change in between.
+        await asyncio.sleep(0.1)
+    minute = time.time() // 60 * 60
+    assert await bus.publisher.send([usual, restricted]) == [None, None]
+    times = await written(bus, admin, [usual.key, restricted.key])
+    assert times[restricted.key] == minute
+    assert minute < times[usual.key] < minute + 60
+
+
+async def written(bus, admin, keys: list[str]) -> dict[str, float]:
+    """Key → the time that the log itself keeps of its record, in seconds of the epoch."""
+    if bus.settings is None:
+        rows = await admin.fetch(
+            "SELECT key, extract(epoch FROM written_at)::float8 AS at FROM bus.log"
+            " WHERE key = ANY($1::text[])",
+            keys,
+        )
+        return {row["key"]: row["at"] for row in rows}
+    consumer = AIOKafkaConsumer(
+        "handoff.cases",
+        "handoff.restricted.cases",
+        auto_offset_reset="earliest",
+        **bus.settings.client(),
+    )
+    await consumer.start()
+    found: dict[str, float] = {}
+    try:
+        async with asyncio.timeout(20):
+            while len(found) < len(keys):
+                record = await consumer.getone()
+                if (key := record.key.decode()) in keys:
+                    found[key] = record.timestamp / 1000
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def test_the_relay_too_tells_only_the_minute(bus, db, admin, closed, emit, start_relay):
+    if bus.settings is not None:
+        return  # There the relay sends by the publisher.
+    usual, restricted = closed(uuid4()), closed(uuid4()).model_copy(update={"restricted": True})
+    start_relay()
+    await emit(db, [usual, restricted])
+    keys = [usual.key_value(), restricted.key_value()]
+    async with asyncio.timeout(10):
+        while len(times := await written(bus, admin, keys)) < 2:
+            await asyncio.sleep(0.02)
+    assert times[restricted.key_value()] % 60 == 0
+    assert times[usual.key_value()] % 60 != 0
 
 
 async def test_f19_two_megabytes_are_refused_with_a_clear_error(bus, closed, outgoing):

@@ -24,6 +24,7 @@ from handoff_kit.telemetry import (
     parse_traceparent,
     process_metrics,
     process_spans,
+    record_commit,
     record_poll,
     record_send,
     recording,
@@ -133,17 +134,34 @@ def test_one_trace_leads_from_the_doorway_to_the_consumer(exported: InMemorySpan
 
 def test_a_set_has_a_trace_of_its_own_and_links_to_each(exported: InMemorySpanExporter) -> None:
     creates = [new_traceparent() for _ in range(300)]
-    alone = new_traceparent()
-    with process_spans("portal", {"handoff.cases": creates, "handoff.restricted.cases": [alone]}):
+    with process_spans("portal", {"handoff.cases": creates}):
         pass
-    cases, restricted = exported.get_finished_spans()
+    (cases,) = exported.get_finished_spans()
     assert len(cases.links) == 128
     assert cases.attributes is not None
     assert cases.attributes["messaging.batch.message_count"] == 300
     assert format(cases.context.trace_id, "032x") not in {trace_id_of(c) for c in creates}
-    # A restricted topic's span knows nothing of the other's.
-    assert [format(x.context.trace_id, "032x") for x in restricted.links] == [trace_id_of(alone)]
-    assert restricted.context.trace_id != cases.context.trace_id
+
+
+def test_no_span_tells_when_a_restricted_topic_moved(exported: InMemorySpanExporter) -> None:
+    """Its time is exact, and would join the case to another one that moved at that moment."""
+    usual, restricted = "handoff.cases", "handoff.restricted.cases"
+    alone = create_traceparent(restricted, None)
+    assert parse_traceparent(alone) is not None
+    both = {usual: [create_traceparent(usual, None)], restricted: [alone]}
+    with process_spans("portal", both):
+        pass
+    counts = {usual: 1, restricted: 1}
+    record_send(counts, 1)
+    record_poll("portal", counts, 1)
+    record_commit("portal", counts, 1)
+    spans = exported.get_finished_spans()
+    assert [span.name for span in spans] == [
+        f"{what} {usual}" for what in ("create", "process", "send", "poll", "commit")
+    ]
+    traces = {format(span.context.trace_id, "032x") for span in spans}
+    traces |= {format(link.context.trace_id, "032x") for span in spans for link in span.links}
+    assert trace_id_of(alone) not in traces
 
 
 def test_a_failure_leaves_its_type_and_not_its_message(exported: InMemorySpanExporter) -> None:

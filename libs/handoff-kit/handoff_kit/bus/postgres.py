@@ -9,7 +9,7 @@ import orjson
 
 from handoff_kit.bus.ahead import Ahead, Place
 from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Position, Record, Rejected
-from handoff_kit.bus.schema import BUS_GRANTS, BUS_TABLES
+from handoff_kit.bus.schema import BUS_GRANTS, BUS_TABLES, WRITTEN_AT
 from handoff_kit.db import DATABASE_AWAY, Connection, connect
 from handoff_kit.errors import Transient
 from handoff_kit.wakes import Wakes
@@ -319,10 +319,11 @@ WITH given AS MATERIALIZED (
     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = h.next_offset + EXCLUDED.next_offset
     RETURNING topic, partition, next_offset
 )
-INSERT INTO bus.log (topic, partition, log_offset, key, headers, sequence, value)
+INSERT INTO bus.log (topic, partition, log_offset, key, headers, sequence, value,
+        written_at)
 SELECT g.topic, g.partition,
        h.next_offset - c.n - 1
            + row_number() OVER (PARTITION BY g.topic, g.partition ORDER BY g.n),
-       g.key, g.headers, g.sequence, g.value
+       g.key, g.headers, g.sequence, g.value, {written_at}
 FROM given g JOIN counted c USING (topic, partition) JOIN head h USING (topic, partition)
-"""
+""".format(written_at=WRITTEN_AT.format(topic="g.topic"))

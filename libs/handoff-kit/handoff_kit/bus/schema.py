@@ -1,5 +1,7 @@
 """Tables of the embedded log, schema ``bus``, beside the services' own."""
 
+from event_schemas.base import RESTRICTED
+
 BUS_TABLES = """
 CREATE SCHEMA IF NOT EXISTS bus;
 CREATE TABLE IF NOT EXISTS bus.topic (
@@ -17,6 +19,12 @@ CREATE TABLE IF NOT EXISTS bus.member (
     group_name text NOT NULL, member text NOT NULL, seen_at timestamptz NOT NULL,
     PRIMARY KEY (group_name, member)) WITH (fillfactor = 50);
 """
+
+# When a record was written, as it is told: of a restricted topic only the minute.
+WRITTEN_AT = (
+    f"CASE WHEN starts_with({{topic}}, '{RESTRICTED}')"
+    " THEN date_trunc('minute', now()) ELSE now() END"
+)
 
 # Everybody who relays or reads needs these; the log's rows carry no resident fact.
 BUS_GRANTS = """

@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from event_schemas.registry import is_restricted
+
 from handoff_kit.bus.ports import Record
 from handoff_kit.consumer.model import (
     Entry,
@@ -29,7 +31,6 @@ from handoff_kit.telemetry import process_metrics, process_spans, record_commit,
 from handoff_kit.tx import Tx
 
 log = logging.getLogger(__name__)
-RESTRICTED = "handoff.restricted."
 _MOST_HELD = 200
 _GATE = """gate_moved AS (
     INSERT INTO {schema}.gate AS g (group_name, source, topic, key, sequence, blocked)
@@ -209,7 +210,7 @@ class Consumer:
         metrics, group = process_metrics(), self._group.name
         latest = {e.record.topic: e.received for e in decided.deliver if e.received}
         for topic, event in latest.items():
-            if topic.startswith(RESTRICTED):
+            if is_restricted(topic):
                 continue  # Its events say the minute alone: no delay can be told from that.
             waited = max(0.0, (now - event.at).total_seconds())
             metrics.observe("handoff_end_to_end_seconds", waited, group=group, topic=topic)

@@ -5,6 +5,9 @@ send {topic}     PRODUCER  the relay publishes a set
 poll {topic}     CONSUMER  a consumer reads a set
 process {topic}  CONSUMER  a set is handled; linked to the creation of each of its events
 commit {topic}   CONSUMER  offset, inbox and effect are committed
+
+None of these is made of a restricted topic: a span's time is exact, and would join a restricted
+case to the other case of the same household that was said at that moment.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from event_schemas.registry import is_restricted
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
@@ -181,7 +185,7 @@ def create_traceparent(topic: str, cause: str | None) -> str:
     Never that of who is at work: a set says events of many requests.
     """
     parent = parse_traceparent(cause)
-    if _tracer is None:
+    if _tracer is None or is_restricted(topic):
         return child_of(parent).traceparent
     span = _tracer.start_span(
         f"create {topic}",
@@ -197,33 +201,34 @@ def record_send(counts: Mapping[str, int], began: int) -> None:
     """The relay published so many events of each topic. *began*: nanoseconds of the epoch."""
     for topic, count in counts.items():
         attributes = names.messaging("send", topic, count=count)
-        _record(f"send {topic}", SpanKind.PRODUCER, attributes, began)
+        _record("send", topic, SpanKind.PRODUCER, attributes, began)
 
 
 def record_poll(group: str, counts: Mapping[str, int], began: int) -> None:
     """A consumer read so many events of each topic."""
     for topic, count in counts.items():
         attributes = names.messaging("poll", topic, count=count, group=group)
-        _record(f"poll {topic}", SpanKind.CONSUMER, attributes, began)
+        _record("poll", topic, SpanKind.CONSUMER, attributes, began)
 
 
 def record_commit(group: str, topics: Iterable[str], began: int) -> None:
     """Offset, inbox and effect of a set are committed."""
     for topic in topics:
         attributes = names.messaging("commit", topic, group=group)
-        _record(f"commit {topic}", SpanKind.CONSUMER, attributes, began)
+        _record("commit", topic, SpanKind.CONSUMER, attributes, began)
 
 
-def _record(name: str, kind: SpanKind, attributes: dict[str, AttributeValue], began: int) -> None:
-    if _tracer is not None:
-        context = _otel_context(current())
+def _record(
+    operation: str, topic: str, kind: SpanKind, attributes: dict[str, AttributeValue], began: int
+) -> None:
+    if _tracer is not None and not is_restricted(topic):
+        name, context = f"{operation} {topic}", _otel_context(current())
         _tracer.start_span(name, context, kind, attributes, start_time=began).end()
 
 
 @contextmanager
 def process_spans(group: str, creates: Mapping[str, Sequence[str]]) -> Iterator[TraceContext]:
-    """A set is handled. *creates*: the traceparents of its events by topic; none is linked to
-    another topic's, so that nothing joins a restricted case to another one.
+    """A set is handled. *creates*: the traceparents of its events by topic.
 
     A set of one continues the trace of its event; a larger one has a trace of its own.
     """
@@ -238,7 +243,7 @@ def process_spans(group: str, creates: Mapping[str, Sequence[str]]) -> Iterator[
             [_link(create) for create in found[:_MOST_LINKS]],
         )
         for topic, found in creates.items()
-        if _tracer is not None
+        if _tracer is not None and not is_restricted(topic)
     ]
     context = _own_context(started[0]) if started else child_of(parent)
     token = activate(context)
