@@ -3,8 +3,10 @@
 import contextlib
 import functools
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import orjson
@@ -122,6 +124,18 @@ def problem_words(detail: str, fields: Sequence[tuple[str, str]]) -> str:
     if any(message == detail for _, message in fields):
         return told
     return f"{detail} {told}".strip()
+
+
+def program() -> str:
+    """How ``handoff`` is called in the current folder, so that what is printed can be pasted.
+
+    By its name where the shell finds it, else by its path.
+    """
+    here = Path(sys.executable).with_name("handoff")
+    found = shutil.which("handoff")
+    if not here.exists() or (found and Path(found).samefile(here)):
+        return "handoff"
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 def code(given: str, option: str) -> str:

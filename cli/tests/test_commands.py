@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import typer
 from handoff_cli import running
 from handoff_cli.cityfiles import faults_of
 from handoff_cli.commands.replay import place
+from handoff_cli.console import program
 from handoff_cli.inspection_import import Inspection
 from handoff_cli.inspections import MOST_BYTES, MOST_ITEMS, batches
 from handoff_cli.main import app
@@ -291,3 +293,18 @@ def test_up_names_an_unknown_city() -> None:
     done = handoff("up", "--city", "atlantis")
     assert done.exit_code == 1
     assert "atlantis" in done.stderr
+
+
+def test_what_is_printed_to_try_can_be_pasted(tmp_path, monkeypatch) -> None:
+    script = tmp_path / ".venv" / "bin" / "handoff"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.chdir(tmp_path)
+    assert program() == ".venv/bin/handoff"
+    monkeypatch.chdir("/")
+    assert Path("/", program()) == script
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert program() == "handoff"

@@ -14,13 +14,14 @@ from typing import Any, Protocol
 
 from handoff_kit.cities import city_folder
 
+from handoff_cli.console import program
 from handoff_cli.demo_city.ids import AGENCY, CITY, SOURCE
 from handoff_cli.home import Home, write_private
 
 Say = Callable[[str], None]
 MARKER = "demo_city.json"
 SIGN_INS = "demo_sign_ins.json"
-TRY = "handoff demo --days 3   plays three days of the city; then look at the pages again"
+TRY = "demo --days 3   plays three days of the city; then look at the pages again"
 
 
 class Running(Protocol):
@@ -151,4 +152,4 @@ def _tell(address: str, sign_ins: list[SignIn], say: Say) -> None:
     roles = max((len(one.role) for one in sign_ins), default=0)
     for one in sign_ins:
         say(f"  {one.role.ljust(roles)}  {one.email.ljust(width)}  {one.password}")
-    say(f"\n  Try       {TRY}")
+    say(f"\n  Try       {program()} {TRY}")
