@@ -8,7 +8,7 @@ from typing import Any
 
 from event_schemas.registry import TOPICS
 from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher, KafkaSettings
-from handoff_kit.bus.ports import Log, Lookup, Position, Reader, Record
+from handoff_kit.bus.ports import Log, Lookup, Place, Reader, Record
 from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher
 from handoff_kit.consumer import Group
 from handoff_kit.db import Connection, connect
@@ -50,16 +50,16 @@ class _TimedReader:
             self._owner.first = asked
         return records
 
-    def assigned(self) -> frozenset[tuple[str, int]]:
+    def assigned(self) -> frozenset[Place]:
         return self._reader.assigned()
 
     async def rewind(self) -> None:
         await self._reader.rewind()
 
-    async def told(self, positions: Sequence[Position]) -> None:
-        await self._reader.told(positions)
+    async def told(self, committed: Mapping[Place, int]) -> None:
+        await self._reader.told(committed)
 
-    async def lag(self) -> dict[tuple[str, int], int]:
+    async def lag(self) -> dict[Place, int]:
         return await self._reader.lag()
 
     async def close(self) -> None:

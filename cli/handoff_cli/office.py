@@ -23,7 +23,7 @@ ACTOR = f"operator:{os.environ.get('SUDO_USER') or os.environ.get('USER') or 'lo
 @asynccontextmanager
 async def office(service: str) -> AsyncIterator["Tx"]:
     """One transaction as *service*; commits unless the block raises. Raises: NotRunning."""
-    from handoff_kit.tx import Tx, flush
+    from handoff_kit.tx import Tx
 
     async with database() as connection:
         await _join(connection, service)
@@ -32,7 +32,7 @@ async def office(service: str) -> AsyncIterator["Tx"]:
             now = await connection.fetchval("SELECT clock_timestamp()")
             tx = Tx(connection, now, service)
             yield tx
-            await flush(tx)
+            await tx.save()
 
 
 @asynccontextmanager

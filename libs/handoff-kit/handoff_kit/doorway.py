@@ -20,7 +20,7 @@ import orjson
 from handoff_kit.db import DATABASE_AWAY, Connection, Database
 from handoff_kit.errors import Conflict, HandoffError, IdempotencyMismatch, Unavailable
 from handoff_kit.faults import async_fault
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 from handoff_kit.wakes import Wakes
 
 log = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class Doorway(Generic[C]):
                 for i, answer in zip(open_, answers, strict=True):
                     results[i] = answer
             await self._store(connection, members, open_, results)
-            await flush(tx)
+            await tx.save()
             await async_fault("doorway.before_commit")
         await async_fault("doorway.after_commit")
         return [r for r in results if r is not None], bool(tx.emitted)

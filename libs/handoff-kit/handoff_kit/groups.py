@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 
-from handoff_kit.bus.ports import Log, Position, Reader, Record
+from handoff_kit.bus.ports import Log, Reader, Record
 from handoff_kit.consumer import Consumer, Fenced, Group
 from handoff_kit.db import AWAY, Database
 from handoff_kit.errors import Transient
@@ -91,7 +91,7 @@ class GroupRunner:
                 continue
             if moved:
                 self._committed()
-                await self._tell(reader)
+                await reader.told(self.consumer.committed)
             due = _WAITING_SECONDS if self.consumer.waiting else _REPAIR_SECONDS
             if now - repaired > due:
                 repaired = now
@@ -118,11 +118,6 @@ class GroupRunner:
         if records and recording():
             record_poll(self._group.name, Counter(r.topic for r in records), began)
         return records
-
-    async def _tell(self, reader: Reader) -> None:
-        """Where the group stands, for the log's own tools."""
-        owned, stands = reader.assigned(), self.consumer.committed.items()
-        await reader.told([Position(t, p, at) for (t, p), at in stands if (t, p) in owned])
 
     def _committed(self) -> None:
         if self.consumer.emitted:

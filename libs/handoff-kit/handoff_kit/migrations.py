@@ -53,7 +53,7 @@ CREATE TABLE {s}.audit (
     PRIMARY KEY (shard, sequence));
 """
 
-_SETS_ONLY = (
+SETS_ONLY = (
     "outbox",
     "outbox_head",
     "consumer_offset",
@@ -84,7 +84,7 @@ def start(schema: str) -> None:
         )
         op.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
     _run(KIT_TABLES.format(s=schema))
-    for table in _SETS_ONLY:
+    for table in SETS_ONLY:
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.{table} TO {sets}")
     op.execute(f"GRANT SELECT ON {schema}.parked TO {tenant}")
     # The audit log is insert-only, also for the service itself.

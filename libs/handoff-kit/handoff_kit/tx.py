@@ -119,12 +119,12 @@ class Tx:
 
     async def save(
         self,
-        given: Sequence[tuple[type[SQLModel], Sequence[Any]]],
+        given: Sequence[tuple[type[SQLModel], Sequence[Any]]] = (),
         also: Sequence[sets.Part] = (),
     ) -> None:
         """Insert rows of several tables, and what was said and audited so far, as one statement.
 
-        *also*: what else goes along with it.
+        The kit calls it without rows, last before the commit. *also*: what else goes along with it.
         Raises: asyncpg.UniqueViolationError when a row is there already.
         """
         more = [*also, *(part for part in (self._outbox(), await self._audit()) if part)]
@@ -211,11 +211,6 @@ _AUDIT = """audit_head_moved AS (
     INSERT INTO {schema}.audit (shard, agency_id, sequence, body, digest)
     SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[])
 )"""
-
-
-async def flush(tx: Tx) -> None:
-    """Write what the set said and audited. The kit calls it once, last before the commit."""
-    await tx.save([])
 
 
 def audit_digest(previous: bytes, sequence: int, body: bytes) -> bytes:

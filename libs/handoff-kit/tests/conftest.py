@@ -23,7 +23,7 @@ from handoff_kit.http import create_app
 from handoff_kit.kafka_cluster import KafkaCluster, _running_in
 from handoff_kit.outbox import Mover, Relay, Sender
 from handoff_kit.service import Built, Context, Service
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 from handoff_kit.wakes import Wakes
 
 
@@ -232,7 +232,7 @@ def emit():
             tx = Tx(connection, await connection.fetchval("SELECT clock_timestamp()"), "toy")
             for event in events:
                 tx.emit(event, agency="test-city")
-            await flush(tx)
+            await tx.save()
 
     return say
 

@@ -11,7 +11,7 @@ from handoff_kit.consumer import Consumer
 from handoff_kit.db import connect
 from handoff_kit.errors import Transient
 from handoff_kit.outbox import Relay
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 
 
 def parked_of(case) -> str:
@@ -228,7 +228,7 @@ async def test_f09_a_late_commit_with_a_lower_id_is_delivered(
     async with db.sets() as connection:
         tx = Tx(connection, await connection.fetchval("SELECT clock_timestamp()"), "toy")
         tx.emit(closed(late), agency="test-city")
-        await flush(tx)  # Takes a lower id, and does not commit yet.
+        await tx.save()  # Takes a lower id, and does not commit yet.
         await emit(db, [closed(early)])
 
         async def early_there():

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
-from handoff_kit.bus.ports import Position
 from handoff_kit.errors import Unavailable
 
 on_kafka = pytest.mark.parametrize(
@@ -166,7 +165,7 @@ async def test_f13_nothing_is_told_of_partitions_that_went_away(bus, group):
 
     reader = await bus.new_log().reader(group.name, group.topics, lookup)
     try:
-        await reader.told([Position("handoff.parked", 0, 1)])
+        await reader.told({("handoff.parked", 0): 1})
         assert await reader._consumer.committed(TopicPartition("handoff.parked", 0)) is None
     finally:
         await reader.close()

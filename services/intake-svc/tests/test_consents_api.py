@@ -12,7 +12,7 @@ from handoff_kit.db import Database
 from handoff_kit.service import Built
 from handoff_kit.telemetry import process_metrics
 from handoff_kit.testing import Feeder, said
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 
 Build = Callable[..., dict[str, Any]]
 CASE_MANAGEMENT = "52090f5a-eba6-5e0f-b6f1-39369a3bb036"
@@ -294,7 +294,7 @@ async def test_expiry_is_by_the_databases_clock(
     async with db.sets() as connection:
         tx = Tx(connection, datetime.now(UTC), "intake")
         assert await expiry.run(tx) == 1
-        await flush(tx)
+        await tx.save()
     async with db.sets() as connection:
         assert await expiry.run(Tx(connection, datetime.now(UTC), "intake")) == 0
     expired = [e.data for e in await said(db) if isinstance(e.data, ConsentExpired)]

@@ -11,7 +11,7 @@ from handoff_kit.doorway import Doorway
 from handoff_kit.http import create_app
 from handoff_kit.service import Built, Context, Periodic, Service
 from handoff_kit.settings import SettingsRefused, read
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 
 from portal_svc.api.admin import admin_router
 from portal_svc.api.forms import FORM_BODY
@@ -55,7 +55,7 @@ async def build(context: Context) -> Built:
                     client_id=core.service_client_id,
                     secret=core.service_client_secret,
                 )
-                await flush(tx)
+                await tx.save()
 
     cookies = Cookies(secure=context.settings.origin.startswith("https://"))
     sessions = Sessions(SignIn(context.db, doorway, city.agency), cookies)

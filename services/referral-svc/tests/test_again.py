@@ -8,7 +8,7 @@ from event_schemas.codes import CapacityStatus, NeedCategory, Reason, TargetKind
 from event_schemas.directory import ServiceCapacityChanged
 from event_schemas.referrals import NeedMatched, OfferMade
 from handoff_kit.cities import city_folder
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 from referral_svc.handlers.again import PAUSE, try_again
 from referral_svc.handlers.world import World
 from referral_svc.settings.policy import load_policy
@@ -34,7 +34,7 @@ def look(db, town):
         async with db.sets() as connection:
             tx = Tx(connection, datetime.now(UTC) + later, "referral")
             done = await try_again(world, tx, page=page)
-            await flush(tx)
+            await tx.save()
         return done, await town.said()
 
     return run

@@ -8,7 +8,7 @@ from event_schemas.codes import ClockKind, NeedCategory, Reason
 from event_schemas.referrals import ClockDue, OfferCancelRequested, OfferMade
 from handoff_kit.cities import city_folder
 from handoff_kit.clock import FakeClock
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 from referral_svc.handlers.clocks import run_clocks
 from referral_svc.handlers.world import World
 from referral_svc.settings.policy import load_policy
@@ -37,7 +37,7 @@ def tick(db, town, world, clock):
         async with db.sets() as connection:
             tx = Tx(connection, clock.now(), "referral")
             done = await run_clocks(world, tx)
-            await flush(tx)
+            await tx.save()
         events = await town.said()
         assert len([e for e in events if isinstance(e, ClockDue)]) <= done
         return events

@@ -3,6 +3,6 @@
 Nothing in a service knows which of the two it runs on.
 """
 
-from handoff_kit.bus.ports import Log, Position, Publisher, Reader, Record, Rejected
+from handoff_kit.bus.ports import Log, Publisher, Reader, Record, Rejected
 
-__all__ = ["Log", "Position", "Publisher", "Reader", "Record", "Rejected"]
+__all__ = ["Log", "Publisher", "Reader", "Record", "Rejected"]

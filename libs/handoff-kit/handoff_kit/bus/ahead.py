@@ -4,9 +4,7 @@ import heapq
 from collections import deque
 from collections.abc import Iterable
 
-from handoff_kit.bus.ports import Record
-
-Place = tuple[str, int]
+from handoff_kit.bus.ports import Place, Record
 
 
 class Ahead:

@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from event_schemas.registry import is_restricted
 
 from handoff_kit.bus.kafka_settings import KafkaSettings
-from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Position, Record, Rejected
+from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Place, Record, Rejected
 from handoff_kit.errors import Transient
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class KafkaReader:
         self._starting: asyncio.Task[None] | None = None
         self._seeks = 0  # Grows when a seek begins and when it ends.
         self._reading: asyncio.Task[tuple[int, dict[TopicPartition, list[Any]]]] | None = None
-        self._behind: dict[tuple[str, int], int] = {}
+        self._behind: dict[Place, int] = {}
         self._measured_at = time.monotonic()
         self._consumer = AIOKafkaConsumer(
             **settings.client(),
@@ -147,7 +147,7 @@ class KafkaReader:
             raise Transient("the log cannot be joined now") from error
         starting.result()
 
-    async def seek(self, places: Sequence[tuple[str, int]]) -> None:
+    async def seek(self, places: Sequence[Place]) -> None:
         """Go to where the database stands on *places*, loudly if the log has lost that place."""
         self._seeks += 1
         offsets = await self._lookup(sorted(places))
@@ -167,7 +167,7 @@ class KafkaReader:
             self._consumer.seek(partition, offset)
         self._seeks += 1
 
-    def assigned(self) -> frozenset[tuple[str, int]]:
+    def assigned(self) -> frozenset[Place]:
         return frozenset((p.topic, p.partition) for p in self._consumer.assignment())
 
     async def fetch(self, limit: int, wait: float) -> list[Record]:
@@ -216,14 +216,17 @@ class KafkaReader:
         except KafkaError as error:
             raise Transient("the log cannot be read now") from error
 
-    async def told(self, positions: Sequence[Position]) -> None:
+    async def told(self, committed: Mapping[Place, int]) -> None:
         now = time.monotonic()
         if now - self._told_at < _TELL_SECONDS:
             return
         self._told_at = now
         owned = self._consumer.assignment()
-        offsets = {TopicPartition(p.topic, p.partition): p.offset for p in positions}
-        offsets = {p: o for p, o in offsets.items() if p in owned}
+        offsets = {
+            partition: committed[partition.topic, partition.partition]
+            for partition in owned
+            if (partition.topic, partition.partition) in committed
+        }
         if not offsets:
             return
         try:
@@ -234,7 +237,7 @@ class KafkaReader:
                 "the log did not note the offsets of %s: %s", self._group, type(error).__name__
             )
 
-    async def lag(self) -> dict[tuple[str, int], int]:
+    async def lag(self) -> dict[Place, int]:
         """The ends are asked of the brokers: those that come with fetches stand still with them.
 
         Raises: Transient when they have not been known for a minute.
@@ -251,7 +254,7 @@ class KafkaReader:
         self._measured_at = time.monotonic()
         return self._behind
 
-    async def _measure(self) -> dict[tuple[str, int], int]:
+    async def _measure(self) -> dict[Place, int]:
         behind = {}
         partitions = list(self._consumer.assignment())
         ends = await self._consumer.end_offsets(partitions) if partitions else {}

@@ -6,17 +6,11 @@ from typing import NamedTuple, Protocol
 # A record larger than this is refused by every log (Kafka's own default).
 MAX_RECORD_BYTES = 1_000_000
 
+Place = tuple[str, int]  # topic, partition
+
 
 class Rejected(ValueError):
     """The log refuses this record for what it is, such as its size; sending again is no help."""
-
-
-class Position(NamedTuple):
-    """A place in the log: the offset of the next record to read."""
-
-    topic: str
-    partition: int
-    offset: int
 
 
 class Record(NamedTuple):
@@ -40,7 +34,7 @@ class Outgoing(NamedTuple):
 
 
 # Asked when partitions are given to a reader: where does the database say that we stand?
-Lookup = Callable[[Sequence[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
+Lookup = Callable[[Sequence[Place]], Awaitable[Mapping[Place, int]]]
 
 
 class Reader(Protocol):
@@ -58,20 +52,23 @@ class Reader(Protocol):
         """
         ...
 
-    def assigned(self) -> frozenset[tuple[str, int]]:
-        """The (topic, partition) pairs that this member owns now, as far as it knows."""
+    def assigned(self) -> frozenset[Place]:
+        """The places that this member owns now, as far as it knows."""
         ...
 
     async def rewind(self) -> None:
         """Go back to where the database stands, on every assigned partition."""
         ...
 
-    async def told(self, positions: Sequence[Position]) -> None:
-        """These positions are committed in the database; the log may show them to lag tools."""
+    async def told(self, committed: Mapping[Place, int]) -> None:
+        """Where the database stands, on places that may no longer be this member's.
+
+        The log may show it to lag tools.
+        """
         ...
 
-    async def lag(self) -> dict[tuple[str, int], int]:
-        """Records behind, for each assigned (topic, partition)."""
+    async def lag(self) -> dict[Place, int]:
+        """Records behind, for each assigned place."""
         ...
 
     async def close(self) -> None: ...
@@ -107,7 +104,7 @@ __all__ = [
     "Log",
     "Lookup",
     "Outgoing",
-    "Position",
+    "Place",
     "Publisher",
     "Reader",
     "Record",

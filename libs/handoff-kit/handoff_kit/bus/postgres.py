@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from handoff_kit.bus.ahead import Ahead, Place
-from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Position, Record, Rejected
+from handoff_kit.bus.ahead import Ahead
+from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Place, Record, Rejected
 from handoff_kit.bus.schema import BUS_GRANTS, BUS_TABLES, WRITTEN_AT
 from handoff_kit.db import DATABASE_AWAY, Connection, connect
 from handoff_kit.errors import Transient
@@ -113,7 +113,7 @@ class PostgresReader:
         self._names = names
         self._member = names.pop() if names else f"{time.time_ns():x}-{id(self):x}"
         self._woken = wakes.subscribe([f"topic:{t}" for t in topics])
-        self._positions: dict[tuple[str, int], int] = {}
+        self._positions: dict[Place, int] = {}
         self._ahead = Ahead()
         self._beat = 0.0
         self._look_at = 0.0  # When all partitions are looked at, woken or not.
@@ -227,7 +227,7 @@ class PostgresReader:
             ends[topic, partition] = end
         return ends
 
-    def assigned(self) -> frozenset[tuple[str, int]]:
+    def assigned(self) -> frozenset[Place]:
         return frozenset(self._positions)
 
     async def rewind(self) -> None:
@@ -238,17 +238,15 @@ class PostgresReader:
         except DATABASE_AWAY as error:
             raise Transient("the embedded log cannot be read now") from error
 
-    async def told(self, positions: Sequence[Position]) -> None:
+    async def told(self, committed: Mapping[Place, int]) -> None:
         """The database is the log: nothing more to tell."""
 
-    async def lag(self) -> dict[tuple[str, int], int]:
-        heads = await self._connection.fetch(_HEADS, self._topics)
+    async def lag(self) -> dict[Place, int]:
+        ends = await self._all_ends()
         return {
-            (row["topic"], row["partition"]): row["next_offset"]
-            - self._positions[row["topic"], row["partition"]]
-            + self._ahead.held((row["topic"], row["partition"]))
-            for row in heads
-            if (row["topic"], row["partition"]) in self._positions
+            place: end - self._positions[place] + self._ahead.held(place)
+            for place, end in ends.items()
+            if place in self._positions
         }
 
     async def close(self) -> None:

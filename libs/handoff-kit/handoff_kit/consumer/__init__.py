@@ -14,6 +14,6 @@ What a consumer group promises (``docs/delivery.md``):
 
 from handoff_kit.consumer.applying import Consumer
 from handoff_kit.consumer.model import Fenced, Group, ParkingCap, Received
-from handoff_kit.consumer.planning import each
+from handoff_kit.consumer.waiting import each
 
 __all__ = ["Consumer", "Fenced", "Group", "ParkingCap", "Received", "each"]

@@ -4,10 +4,11 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from event_schemas.registry import is_restricted
 
-from handoff_kit.bus.ports import Record
+from handoff_kit.bus.ports import Place, Record
 from handoff_kit.consumer.model import (
     Entry,
     Fenced,
@@ -16,15 +17,15 @@ from handoff_kit.consumer.model import (
     Group,
     Identity,
     ParkingCap,
-    Place,
     Plan,
     Received,
 )
 from handoff_kit.consumer.parking import write_parked
 from handoff_kit.consumer.planning import decode, fate_of, is_event_fault, merged, park, plan
 from handoff_kit.consumer.repair import repair
+from handoff_kit.consumer.waiting import setting_aside
 from handoff_kit.db import Connection, Database
-from handoff_kit.errors import HandoffError, Waiting
+from handoff_kit.errors import HandoffError
 from handoff_kit.faults import async_fault
 from handoff_kit.sets import Part
 from handoff_kit.telemetry import process_metrics, process_spans, record_commit, recording
@@ -141,24 +142,14 @@ class Consumer:
         return bool(held)
 
     async def _run(self, entries: list[Entry]) -> None:
-        waits: dict[Identity, str] = {}
-        while True:
-            try:
-                await self._commit(entries, waits)
-                return
-            except Waiting as error:
-                known = len(waits)
-                waits |= error.events
-                if len(waits) == known:
-                    await self._search(entries, error)
-                    return
-            except Exception as error:
-                if not is_event_fault(error):
-                    raise
-                if not isinstance(error, HandoffError):
-                    log.exception("handling an event failed")
-                await self._search(entries, error)
-                return
+        try:
+            await setting_aside(partial(self._commit, entries))
+        except Exception as error:
+            if not is_event_fault(error):
+                raise
+            if not isinstance(error, HandoffError):
+                log.exception("handling an event failed")
+            await self._search(entries, error)
 
     async def _search(self, entries: list[Entry], error: Exception) -> None:
         """Some event of the set failed, and nobody said which."""
@@ -332,7 +323,7 @@ class Consumer:
         if decided.park:
             self._count_parking(tx.now, sum(1 for p in decided.park if p[1] == "failed"))
             await write_parked(tx, self._group.name, decided.park)
-        await tx.save([], also)
+        await tx.save(also=also)
 
     def _count_parking(self, now: datetime, failed: int) -> None:
         """Raises: ParkingCap when more fail in the window than can be the data's fault."""

@@ -12,7 +12,6 @@ from handoff_kit.bus.ports import Record
 from handoff_kit.errors import Transient
 from handoff_kit.tx import Cause, Tx
 
-Place = tuple[str, int]
 Identity = tuple[str, str]  # source, id
 GateKey = tuple[str, str, str]  # source, topic, key
 BODY_UNREADABLE = "bad-body"

@@ -1,14 +1,14 @@
 """Pure decisions: what a record says, and what is to become of each event of a set."""
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from event_schemas.base import Event
 from event_schemas.registry import BY_TOPIC_AND_TYPE, TOPICS
 from pydantic import ValidationError
 
-from handoff_kit.bus.ports import Record
+from handoff_kit.bus.ports import Place, Record
 from handoff_kit.consumer.model import (
     BEHIND,
     BODY_UNREADABLE,
@@ -18,7 +18,6 @@ from handoff_kit.consumer.model import (
     Gate,
     GateKey,
     Identity,
-    Place,
     Plan,
     Received,
 )
@@ -169,23 +168,3 @@ def is_event_fault(error: Exception) -> bool:
     if isinstance(error, HandoffError):
         return error.fate is not Fate.RETRY
     return not isinstance(error, DATABASE_AWAY)
-
-
-def each(events: Iterable[Received], take: Callable[[Received], None]) -> None:
-    """Give each event to *take*, in order, and name all that must wait at once.
-
-    An event of the same key as one that waits is not tried: the consumer keeps it behind that one.
-    Raises: Waiting for the set, after *take* raised it for an event.
-    """
-    waits: dict[Identity, str] = {}
-    keys: set[tuple[str, str]] = set()
-    for event in events:
-        if (event.topic, event.key) in keys:
-            continue
-        try:
-            take(event)
-        except Waiting as error:
-            waits[event.identity] = error.detail
-            keys.add((event.topic, event.key))
-    if waits:
-        raise Waiting(next(iter(waits.values())), events=waits)

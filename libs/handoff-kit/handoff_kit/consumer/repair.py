@@ -4,18 +4,20 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from heapq import merge
 from operator import attrgetter
 from typing import Any
 
 import orjson
 
-from handoff_kit.bus.ports import Record
-from handoff_kit.consumer.model import Fenced, Group, Identity, Place, Received
+from handoff_kit.bus.ports import Place, Record
+from handoff_kit.consumer.model import Fenced, Group, Identity, Received
 from handoff_kit.consumer.planning import decode, fate_of, is_event_fault
+from handoff_kit.consumer.waiting import setting_aside
 from handoff_kit.db import Connection, Database
 from handoff_kit.errors import HandoffError, Waiting
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 
 log = logging.getLogger(__name__)
 # A waiting event is tried again after 0.1 s, then less and less often, at last every minute.
@@ -123,15 +125,7 @@ class _Repairer:
 
     async def _together(self, lanes: Sequence[Lane], run: int) -> tuple[int, list[Lane]]:
         """One set; (events settled, lanes with more to do)."""
-        waits: dict[Identity, str] = {}
-        while True:
-            try:
-                return await self._set(lanes, run, waits)
-            except Waiting as error:
-                known = len(waits)
-                waits |= error.events
-                if len(waits) == known:
-                    raise
+        return await setting_aside(partial(self._set, lanes, run))
 
     async def _alone(self, lane: Lane) -> int:
         """The events of one lane, each in a set of its own, until one does not go through."""
@@ -162,7 +156,7 @@ class _Repairer:
             if step.apply:
                 await self._group.apply(tx, list(merge(*step.apply.values(), key=_said_at)))
             await self._write(connection, step, now)
-            await flush(tx)
+            await tx.save()
         return len(step.settle), step.more
 
     async def _fence(self, connection: Connection, lanes: Sequence[Lane]) -> None:

@@ -19,7 +19,7 @@ from handoff_kit.service.model import Context, Periodic, Service
 from handoff_kit.service.stage import Stage
 from handoff_kit.settings import CoreSettings
 from handoff_kit.telemetry import process_metrics
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ async def _run_periodic(context: Context, periodic: Periodic, stop: asyncio.Even
                     now = await connection.fetchval("SELECT clock_timestamp()")
                     tx = Tx(connection, now, context.service)
                     did = await periodic.run(tx)
-                    await flush(tx)
+                    await tx.save()
                     if tx.emitted:
                         did = max(did, 1)
             if did:

@@ -136,13 +136,17 @@ def _span(
         with trace.use_span(span, record_exception=False, set_status_on_exception=False):
             yield context
     except BaseException as error:
-        # The type only: what an exception says may hold a value.
-        span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
-        span.set_status(Status(StatusCode.ERROR))
+        _failed(span, error)
         raise
     finally:
         deactivate(token)
         span.end()
+
+
+def _failed(span: trace.Span, error: BaseException) -> None:
+    """The type only: what an exception says may hold a value."""
+    span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
+    span.set_status(Status(StatusCode.ERROR))
 
 
 def _otel_context(parent: TraceContext | None) -> Context:
@@ -251,9 +255,7 @@ def process_spans(group: str, creates: Mapping[str, Sequence[str]]) -> Iterator[
         yield context
     except BaseException as error:
         for span in started:
-            # The type only: what an exception says may hold a value.
-            span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
-            span.set_status(Status(StatusCode.ERROR))
+            _failed(span, error)
         raise
     finally:
         deactivate(token)

@@ -9,23 +9,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from handoff_kit.migrations import SETS_ONLY
 from handoff_kit.testing import TestDatabase
 
 # The kit's own, made by `handoff_kit.migrations.start`.
-KIT_TABLES = frozenset(
-    {
-        "outbox",
-        "outbox_head",
-        "consumer_offset",
-        "gate",
-        "inbox",
-        "parked",
-        "idempotency",
-        "audit_head",
-        "audit",
-        "alembic_version",
-    }
-)
+KIT_TABLES = frozenset({*SETS_ONLY, "audit", "alembic_version"})
 
 
 async def differences(database: TestDatabase, service: str, metadata: MetaData) -> list[Any]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from handoff_kit.db import Database
-from handoff_kit.tx import Tx, flush
+from handoff_kit.tx import Tx
 
 
 @asynccontextmanager
@@ -13,4 +13,4 @@ async def transaction(db: Database) -> AsyncIterator[Tx]:
     async with db.sets() as connection:
         tx = Tx(connection, await connection.fetchval("SELECT clock_timestamp()"), db.service)
         yield tx
-        await flush(tx)
+        await tx.save()
