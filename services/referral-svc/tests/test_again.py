@@ -186,3 +186,14 @@ async def test_what_a_person_holds_or_has_ended_stays(town, tools, look, manager
     await town.knows(*a_pantry(tools, tools.pantries[0]))
     _, events = await look(PAUSE)
     assert made(events) == []
+
+
+async def test_nobody_is_asked_whom_the_resident_did_not_name(town, tools, look) -> None:
+    named, other = tools.pantries[:2]
+    await town.asks(tools.need(recipients=[tools.organization_id(named)]))
+    assert await look() == (1, [])
+    await town.knows(*a_pantry(tools, other))
+    assert await look(PAUSE) == (1, [])
+    await town.knows(*a_pantry(tools, named))
+    _, events = await look(2 * PAUSE)
+    assert tools.only(OfferMade, events).organization_id == tools.organization_id(named)
