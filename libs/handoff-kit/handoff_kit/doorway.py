@@ -20,6 +20,7 @@ import orjson
 from handoff_kit.db import DATABASE_AWAY, Connection, Database
 from handoff_kit.errors import Conflict, HandoffError, IdempotencyMismatch, Unavailable
 from handoff_kit.faults import async_fault
+from handoff_kit.sets import Part
 from handoff_kit.tx import Tx
 from handoff_kit.wakes import Wakes
 
@@ -27,6 +28,12 @@ log = logging.getLogger(__name__)
 C = TypeVar("C")
 KEPT_DAYS = 7
 _TURNS = 3
+_ANSWERS = """answered AS (
+    INSERT INTO {schema}.idempotency
+        (agency_id, client, route, key, request_hash, status, headers, body)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int[],
+        $7::text[], $8::bytea[])
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,7 @@ class Doorway(Generic[C]):
                 answers = await self._apply(tx, [members[i].command for i in open_])
                 for i, answer in zip(open_, answers, strict=True):
                     results[i] = answer
-            await self._store(connection, members, open_, results)
+            self._store(tx, members, open_, results)
             await tx.save()
             await async_fault("doorway.before_commit")
         await async_fault("doorway.after_commit")
@@ -237,9 +244,9 @@ class Doorway(Generic[C]):
                 results[i] = Conflict("this Idempotency-Key is in flight", code="in-flight")
         return locks[0]["now"]
 
-    async def _store(
+    def _store(
         self,
-        connection: Connection,
+        tx: Tx,
         members: Sequence[_Waiting[C]],
         open_: Sequence[int],
         results: Sequence[Answer | HandoffError | None],
@@ -259,13 +266,8 @@ class Doorway(Generic[C]):
                     )
                 )
         if rows:
-            await connection.execute(
-                f"INSERT INTO {self._db.service}.idempotency (agency_id, client, route, key,"
-                " request_hash, status, headers, body) SELECT * FROM unnest($1::text[],"
-                " $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int[], $7::text[],"
-                " $8::bytea[])",
-                *[list(column) for column in zip(*rows, strict=True)],
-            )
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            tx.write(Part(_ANSWERS.format(schema=self._db.service), columns))
 
 
 def _refuse(member: _Waiting[Any], error: BaseException) -> None:

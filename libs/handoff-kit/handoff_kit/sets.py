@@ -1,9 +1,9 @@
-"""Rows moved as sets: one statement and one round trip, however many rows.
+"""Rows moved as sets: one statement and one round trip, however many rows and tables.
 
 A table is declared once, as a SQLModel class; the statement for a set is made from its columns on
 first use and kept. Rows may be any objects that have the columns as attributes, or mappings.
-Every column becomes one array parameter of ``unnest``; lists and objects are JSONB, since an array
-of arrays cannot be unnested, and travel as text, since a driver takes a list in a list for one.
+The rows of a table are one JSON parameter, which PostgreSQL takes apart by the types of the
+columns; bytes have no JSON, so each such column is an array that goes alongside.
 """
 
 import re
@@ -17,14 +17,26 @@ import orjson
 from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import Select
+from sqlalchemy.types import LargeBinary
 from sqlmodel import SQLModel
 
 from handoff_kit.db import Connection
 
 Row = Any
-_dumps = orjson.dumps
+OnConflict = Literal["fail", "nothing", "update"]
 _PARAMETER = re.compile(r"\$(\d+)")
 _DIALECT: Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A named part of a statement that writes: ``sql`` is one or more common table expressions.
+
+    Its parameters count from $1; `write` numbers those of several parts anew.
+    """
+
+    sql: str
+    arguments: Sequence[Any]
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -55,35 +67,50 @@ def _key(model: type[SQLModel]) -> tuple[str, ...]:
     return tuple(c.name for c in table_of(model).primary_key.columns)
 
 
-def _unnest(table: Table, columns: Sequence[str], first: int = 1) -> str:
-    arrays = ", ".join(
-        f"${i}::{'text' if _is_json(table, c) else _type(table, c)}[]"
-        for i, c in enumerate(columns, first)
-    )
-    return f"unnest({arrays}) AS v({_quoted(columns)})"
+@lru_cache(maxsize=512)
+def _split(
+    model: type[SQLModel], columns: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns that go as JSON, and those of bytes."""
+    table = table_of(model)
+    sealed = tuple(c for c in columns if isinstance(table.c[c].type, LargeBinary))
+    return tuple(c for c in columns if c not in sealed), sealed
 
 
-def _is_json(table: Table, column: str) -> bool:
-    return isinstance(table.c[column].type, postgresql.JSONB)
+def _given(model: type[SQLModel], columns: tuple[str, ...]) -> str:
+    """The rows as a table ``v``; see `_arguments`."""
+    table = table_of(model)
+    plain, sealed = _split(model, columns)
+    typed = ", ".join(f'"{c}" {_type(table, c)}' for c in plain)
+    arrays = "".join(f", unnest(${i}::bytea[])" for i in range(2, 2 + len(sealed)))
+    rows = f"ROWS FROM (json_to_recordset($1::json) AS ({typed}){arrays})"
+    return f"{rows} AS v({_quoted(plain + sealed)})"
 
 
-def _value(table: Table, column: str) -> str:
-    return f'v."{column}"' + ("::jsonb" if _is_json(table, column) else "")
+def _arguments(
+    model: type[SQLModel], rows: Sequence[Row], columns: tuple[str, ...]
+) -> list[str | list[bytes | None]]:
+    """Parameters of `_given`: the rows as JSON, and an array for each column of bytes."""
+    plain, sealed = _split(model, columns)
+    if isinstance(rows[0], Mapping):
+        kept = [{c: row[c] for c in plain} for row in rows]
+        arrays = [[row[c] for row in rows] for c in sealed]
+    else:
+        if len(plain) > 1:
+            of = attrgetter(*plain)
+            kept = [dict(zip(plain, of(row), strict=True)) for row in rows]
+        else:
+            kept = [{c: getattr(row, c) for c in plain} for row in rows]
+        arrays = [list(map(attrgetter(c), rows)) for c in sealed]
+    return [orjson.dumps(kept, default=str).decode(), *arrays]
 
 
 @lru_cache(maxsize=512)
-def _json_columns(model: type[SQLModel], columns: tuple[str, ...]) -> tuple[int, ...]:
-    table = table_of(model)
-    return tuple(i for i, c in enumerate(columns) if _is_json(table, c))
-
-
-@lru_cache(maxsize=512)
-def _insert_sql(model: type[SQLModel], columns: tuple[str, ...], on_conflict: str) -> str:
-    table = table_of(model)
-    values = ", ".join(_value(table, c) for c in columns)
+def _insert_sql(model: type[SQLModel], on_conflict: OnConflict) -> str:
+    table, columns, key = table_of(model), _columns(model), _key(model)
+    values = ", ".join(f'v."{c}"' for c in columns)
     sql = f"INSERT INTO {_name(table)} ({_quoted(columns)}) SELECT {values}"
-    sql += f" FROM {_unnest(table, columns)}"
-    key = _key(model)
+    sql += f" FROM {_given(model, columns)}"
     if on_conflict == "nothing":
         sql += " ON CONFLICT DO NOTHING"
     elif on_conflict == "update":
@@ -94,35 +121,69 @@ def _insert_sql(model: type[SQLModel], columns: tuple[str, ...], on_conflict: st
 
 @lru_cache(maxsize=512)
 def _update_sql(model: type[SQLModel], columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    table = table_of(model)
-    given = (*key, *columns)
-    changed = ", ".join(f'"{c}" = {_value(table, c)}' for c in columns)
-    match = " AND ".join(f't."{c}" = v."{c}"' for c in key)
-    return f"UPDATE {_name(table)} t SET {changed} FROM {_unnest(table, given)} WHERE {match}"
+    changed = ", ".join(f'"{c}" = v."{c}"' for c in columns)
+    rows = _given(model, (*key, *columns))
+    return f"UPDATE {_name(table_of(model))} t SET {changed} FROM {rows} WHERE {_same(key)}"
 
 
 @lru_cache(maxsize=512)
 def _delete_sql(model: type[SQLModel], key: tuple[str, ...]) -> str:
-    table = table_of(model)
-    match = " AND ".join(f't."{c}" = v."{c}"' for c in key)
-    return f"DELETE FROM {_name(table)} t USING {_unnest(table, key)} WHERE {match}"
+    return f"DELETE FROM {_name(table_of(model))} t USING {_given(model, key)} WHERE {_same(key)}"
 
 
-def columns_of(rows: Sequence[Row], columns: Sequence[str]) -> list[list[Any]]:
-    """Turn rows into one list a column."""
-    if isinstance(rows[0], Mapping):
-        return [[row[c] for row in rows] for c in columns]
-    return [list(map(attrgetter(c), rows)) for c in columns]
+def _same(key: Sequence[str]) -> str:
+    return " AND ".join(f't."{c}" = v."{c}"' for c in key)
 
 
-def _arrays(
-    model: type[SQLModel], rows: Sequence[Row], columns: tuple[str, ...]
-) -> list[list[Any]]:
-    """Like `columns_of`, with JSONB as text."""
-    found = columns_of(rows, columns)
-    for i in _json_columns(model, columns):
-        found[i] = [None if v is None else _dumps(v, default=str).decode() for v in found[i]]
-    return found
+def inserting(
+    model: type[SQLModel], rows: Sequence[Row], on_conflict: OnConflict = "fail"
+) -> Part | None:
+    """A part that inserts *rows*; None without any. Generated columns are left out.
+
+    With ``update`` a row of the same primary key is replaced; a key may stand once in a set.
+    """
+    if not rows:
+        return None
+    sql = f'"insert {table_of(model).name}" AS ({_insert_sql(model, on_conflict)})'
+    return Part(sql, _arguments(model, rows, _columns(model)))
+
+
+def updating(
+    model: type[SQLModel],
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    key: Sequence[str] | None = None,
+) -> Part | None:
+    """A part that writes *columns* of *rows*, found by *key* (the primary key unless given)."""
+    if not rows:
+        return None
+    by, changed = tuple(key) if key else _key(model), tuple(columns)
+    sql = f'"update {table_of(model).name}" AS ({_update_sql(model, changed, by)})'
+    return Part(sql, _arguments(model, rows, (*by, *changed)))
+
+
+async def write(connection: Connection, parts: Sequence[Part]) -> None:
+    """Run *parts* as one statement: all see the database as it was before it.
+
+    So none may depend on what another writes, and a row may be written by one of them alone.
+    Raises: asyncpg.UniqueViolationError when a row is there already; then nothing was written.
+    """
+    if parts:
+        sql = _together(tuple((part.sql, len(part.arguments)) for part in parts))
+        await connection.execute(sql, *[a for part in parts for a in part.arguments])
+
+
+@lru_cache(maxsize=512)
+def _together(parts: tuple[tuple[str, int], ...]) -> str:
+    numbered, at = [], 0
+    for sql, count in parts:
+        numbered.append(_renumbered(sql, at))
+        at += count
+    return f"WITH {', '.join(numbered)} SELECT"
+
+
+def _renumbered(sql: str, by: int) -> str:
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + by}", sql)
 
 
 async def insert(
@@ -130,32 +191,21 @@ async def insert(
     model: type[SQLModel],
     rows: Sequence[Row],
     *,
-    on_conflict: Literal["fail", "nothing"] = "fail",
+    on_conflict: OnConflict = "fail",
 ) -> int:
-    """Insert *rows*; returns how many were written. Generated columns are left out.
+    """Insert *rows* now; returns how many were written. See `inserting`.
 
     Raises: asyncpg.UniqueViolationError with ``fail`` when a row is there already.
     """
     if not rows:
         return 0
-    columns = _columns(model)
-    return _count(
-        await connection.execute(
-            _insert_sql(model, columns, on_conflict), *_arrays(model, rows, columns)
-        )
-    )
+    arguments = _arguments(model, rows, _columns(model))
+    return _count(await connection.execute(_insert_sql(model, on_conflict), *arguments))
 
 
 async def upsert(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> int:
-    """Insert *rows* or replace those of the same primary key. A key may stand once in a set."""
-    if not rows:
-        return 0
-    columns = _columns(model)
-    return _count(
-        await connection.execute(
-            _insert_sql(model, columns, "update"), *_arrays(model, rows, columns)
-        )
-    )
+    """Insert *rows* now, or replace those of the same primary key; how many were written."""
+    return await insert(connection, model, rows, on_conflict="update")
 
 
 async def update(
@@ -166,12 +216,12 @@ async def update(
     columns: Sequence[str],
     key: Sequence[str] | None = None,
 ) -> int:
-    """Write *columns* of *rows*, found by *key* (the primary key unless given); how many were."""
+    """Write *columns* of *rows* now; how many were found. See `updating`."""
     if not rows:
         return 0
-    by = tuple(key) if key else _key(model)
-    sql = _update_sql(model, tuple(columns), by)
-    return _count(await connection.execute(sql, *_arrays(model, rows, (*by, *columns))))
+    by, changed = tuple(key) if key else _key(model), tuple(columns)
+    arguments = _arguments(model, rows, (*by, *changed))
+    return _count(await connection.execute(_update_sql(model, changed, by), *arguments))
 
 
 async def delete(
@@ -185,7 +235,7 @@ async def delete(
     if not rows:
         return 0
     by = tuple(key) if key else _key(model)
-    return _count(await connection.execute(_delete_sql(model, by), *_arrays(model, rows, by)))
+    return _count(await connection.execute(_delete_sql(model, by), *_arguments(model, rows, by)))
 
 
 async def fetch(
@@ -215,59 +265,3 @@ async def select(connection: Connection, statement: "Select[Any]") -> list[Any]:
 
 def _count(status: str) -> int:
     return int(status.rsplit(" ", 1)[-1])
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Common table expressions that go along with an insert; parameters count from $1."""
-
-    sql: str
-    arguments: Sequence[Any]
-
-
-@lru_cache(maxsize=512)
-def _insert_all_sql(
-    models: tuple[type[SQLModel], ...], more: tuple[str, ...], counts: tuple[int, ...]
-) -> str:
-    parts, at = [], 1
-    for n, model in enumerate(models):
-        table, columns = table_of(model), _columns(model)
-        values = ", ".join(_value(table, c) for c in columns)
-        parts.append(
-            f"i{n} AS (INSERT INTO {_name(table)} ({_quoted(columns)})"
-            f" SELECT {values} FROM {_unnest(table, columns, at)})"
-        )
-        at += len(columns)
-    for sql, count in zip(more, counts, strict=True):
-        parts.append(_renumbered(sql, at - 1))
-        at += count
-    return f"WITH {', '.join(parts)} SELECT"
-
-
-def _renumbered(sql: str, by: int) -> str:
-    return _PARAMETER.sub(lambda found: f"${int(found[1]) + by}", sql)
-
-
-async def insert_all(
-    connection: Connection,
-    given: Sequence[tuple[type[SQLModel], Sequence[Row]]],
-    more: Sequence[Part] = (),
-) -> None:
-    """Insert rows of several tables in one round trip. A model may stand once; empty ones do not.
-
-    Raises: asyncpg.UniqueViolationError when a row is there already; then nothing was inserted.
-    """
-    filled = [(model, rows) for model, rows in given if rows]
-    if not filled and not more:
-        return
-    arguments = [
-        column for model, rows in filled for column in _arrays(model, rows, _columns(model))
-    ]
-    for part in more:
-        arguments += part.arguments
-    sql = _insert_all_sql(
-        tuple(model for model, _ in filled),
-        tuple(part.sql for part in more),
-        tuple(len(part.arguments) for part in more),
-    )
-    await connection.execute(sql, *arguments)

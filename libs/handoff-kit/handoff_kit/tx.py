@@ -78,6 +78,7 @@ class Tx:
     shard: int = 0
     emitted: list[Emitted] = field(default_factory=list)
     audited: list[AuditEntry] = field(default_factory=list)
+    _parts: list[sets.Part] = field(default_factory=list)
     _time: str = ""
     _written: int = 0  # Of ``emitted``, how many are in the outbox.
     _chained: int = 0  # Of ``audited``, how many are on the chain.
@@ -117,18 +118,30 @@ class Tx:
             self._time = self.now.isoformat()
         return self._time
 
-    async def save(
-        self,
-        given: Sequence[tuple[type[SQLModel], Sequence[Any]]] = (),
-        also: Sequence[sets.Part] = (),
+    def insert(
+        self, model: type[SQLModel], rows: Sequence[Any], on_conflict: sets.OnConflict = "fail"
     ) -> None:
-        """Insert rows of several tables, and what was said and audited so far, as one statement.
+        """Insert *rows* with the next `save`; see `sets.inserting`."""
+        self.write(sets.inserting(model, rows, on_conflict))
 
-        The kit calls it without rows, last before the commit. *also*: what else goes along with it.
+    def update(self, model: type[SQLModel], rows: Sequence[Any], columns: Sequence[str]) -> None:
+        """Write *columns* of *rows* with the next `save`; see `sets.updating`."""
+        self.write(sets.updating(model, rows, columns))
+
+    def write(self, part: sets.Part | None) -> None:
+        """Let *part* go along with the next `save`; see `sets.write` for what parts may do."""
+        if part is not None:
+            self._parts.append(part)
+
+    async def save(self) -> None:
+        """Write what was given, said and audited since the last time, as one statement.
+
+        The kit calls it last before the commit.
         Raises: asyncpg.UniqueViolationError when a row is there already.
         """
-        more = [*also, *(part for part in (self._outbox(), await self._audit()) if part)]
-        await sets.insert_all(self.conn, given, more)
+        parts, self._parts = self._parts, []
+        parts += [part for part in (self._outbox(), await self._audit()) if part]
+        await sets.write(self.conn, parts)
 
     def _outbox(self) -> sets.Part | None:
         """What was emitted since it was last asked."""

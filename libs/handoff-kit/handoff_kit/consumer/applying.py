@@ -301,9 +301,8 @@ class Consumer:
             for key, gate in gates.items()
             if before.get(key) != (gate.sequence, gate.blocked)
         ]
-        also = []
         if moved:
-            also.append(
+            tx.write(
                 Part(
                     _GATE.format(schema=self._schema),
                     [
@@ -319,11 +318,11 @@ class Consumer:
         loose = {e.identity: None for e in entries if e.sequence is None and e.event_id}
         if loose:
             arguments = [self._group.name, [s for s, _ in loose], [i for _, i in loose]]
-            also.append(Part(_INBOX.format(schema=self._schema), arguments))
+            tx.write(Part(_INBOX.format(schema=self._schema), arguments))
         if decided.park:
             self._count_parking(tx.now, sum(1 for p in decided.park if p[1] == "failed"))
             await write_parked(tx, self._group.name, decided.park)
-        await tx.save(also=also)
+        await tx.save()
 
     def _count_parking(self, now: datetime, failed: int) -> None:
         """Raises: ParkingCap when more fail in the window than can be the data's fault."""

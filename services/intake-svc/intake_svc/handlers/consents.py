@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from event_schemas.codes import PROPERTY_ONLY
-from handoff_kit import sets
 from handoff_kit.crypto import open_json, unwrap_owner_key
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import (
@@ -92,8 +91,8 @@ class ConsentDesk:
             if before is None:
                 headers["location"] = f"/intake/v1/consents/{row.id}"
             results.append(Answer(201 if before is None else 200, shown(row), headers))
-        await sets.insert(tx.conn, ConsentRow, new)
-        await sets.upsert(tx.conn, ConsentRow, [renewed[id_] for id_ in sorted(renewed)])
+        tx.insert(ConsentRow, new)
+        tx.insert(ConsentRow, [renewed[id_] for id_ in sorted(renewed)], "update")
         return results
 
     async def _load(self, tx: Tx, commands: Sequence[GrantConsent]) -> _Known:

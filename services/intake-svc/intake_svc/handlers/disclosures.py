@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from event_schemas.codes import Role
-from handoff_kit import sets
 from handoff_kit.crypto import open_json, unwrap_owner_key
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import HandoffError, NotVisible
@@ -80,7 +79,7 @@ class DisclosureDesk:
                 subject=row.id,
                 facts={"consent": str(row.consent_id), "to": str(row.organization_id)},
             )
-        await sets.insert(tx.conn, DisclosureRow, written)
+        tx.insert(DisclosureRow, written)
         return results
 
     def _read(self, command: Reading, seen: _Seen, written: list[Disclosure]) -> Answer:

@@ -10,7 +10,6 @@ from event_schemas.inspections import (
     InspectionCorrected,
     InspectionRecorded,
 )
-from handoff_kit import sets
 from handoff_kit.codepack import Finding as Coded
 from handoff_kit.codepack import assess
 from handoff_kit.crypto import seal_json
@@ -31,11 +30,7 @@ from intake_svc.handlers.findings import Member, Report, as_said, as_stored
 from intake_svc.handlers.places import Places, Told, event_codes
 from intake_svc.handlers.property_needs import NeedsDesk
 from intake_svc.tables import (
-    CaseLinkRow,
     InspectionRow,
-    NeedRow,
-    PropertyKeyRow,
-    PropertyRow,
     queries,
 )
 
@@ -104,7 +99,7 @@ class Reports:
         for member in members:
             if member.change is not Change.UNCHANGED:
                 desk.open_needs(member)
-        await self._save(tx, members, places, desk)
+        self._save(tx, members, places, desk)
         return [_outcome(member) for member in members]
 
     def _take(self, tx: Tx, member: Member, known: Inspection | None, places: Places) -> None:
@@ -180,9 +175,7 @@ class Reports:
                 )
         return stored, [str(need) for need in suggests]
 
-    async def _save(
-        self, tx: Tx, members: Sequence[Member], places: Places, desk: NeedsDesk
-    ) -> None:
+    def _save(self, tx: Tx, members: Sequence[Member], places: Places, desk: NeedsDesk) -> None:
         new: dict[UUID, Inspection] = {}
         changed: dict[UUID, Inspection] = {}
         for member in members:
@@ -194,18 +187,10 @@ class Reports:
             else:
                 changed[row.id] = row
             _say(tx, member)
-        await places.save_changed(tx)
-        rows = [changed[id_] for id_ in sorted(changed)]
-        await tx.save(
-            [
-                (PropertyRow, list(places.new.values())),
-                (PropertyKeyRow, places.new_keys),
-                (InspectionRow, list(new.values())),
-                (CaseLinkRow, desk.new_cases),
-                (NeedRow, desk.new_needs),
-            ]
-        )
-        await sets.update(tx.conn, InspectionRow, rows, columns=_CHANGED)
+        places.save(tx)
+        desk.made.save(tx)
+        tx.insert(InspectionRow, list(new.values()))
+        tx.update(InspectionRow, [changed[id_] for id_ in sorted(changed)], _CHANGED)
 
 
 def _say(tx: Tx, member: Member) -> None:

@@ -25,6 +25,7 @@ from intake_svc.domain.rows import (
 from intake_svc.handlers.grants import moment
 from intake_svc.handlers.places import event_codes
 from intake_svc.handlers.requests import ReferralIn
+from intake_svc.tables import CaseLinkRow, ConsentRow, NeedRow, NoteRow, ReferralRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,13 @@ class Made:
     needs: list[Need] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     consents: list[Consent] = field(default_factory=list)
+
+    def save(self, tx: Tx) -> None:
+        tx.insert(CaseLinkRow, self.cases)
+        tx.insert(ReferralRow, self.referrals)
+        tx.insert(ConsentRow, self.consents)
+        tx.insert(NeedRow, self.needs)
+        tx.insert(NoteRow, self.notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from handoff_kit import sets
 from handoff_kit.crypto import seal_json, unwrap_owner_key
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import HandoffError, NotVisible
@@ -54,7 +53,7 @@ class NoteDesk:
                 results.append(error)
                 continue
             results.append(Answer(204))
-        await sets.insert(tx.conn, NoteRow, rows, on_conflict="nothing")
+        tx.insert(NoteRow, rows, "nothing")
         return results
 
     def _seal(

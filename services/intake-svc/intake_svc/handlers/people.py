@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from handoff_kit import sets
 from handoff_kit.crypto import make_owner_key, open_json, seal_json, unwrap_owner_key
 from handoff_kit.ids import new_id
 from handoff_kit.tx import Tx
@@ -13,7 +12,7 @@ from handoff_kit.tx import Tx
 from intake_svc.domain.residents import likeness_key, name_key, phone_key
 from intake_svc.domain.rows import PossibleMatch, Property, Resident
 from intake_svc.handlers.city import Office
-from intake_svc.tables import ResidentRow, queries
+from intake_svc.tables import PossibleMatchRow, ResidentRow, queries
 
 _HALF = 16  # bytes of each hash in a name index
 
@@ -138,12 +137,9 @@ class People:
             )
         return key
 
-    async def save_changed(self, tx: Tx) -> None:
-        """Write what was told about known residents. New ones are in ``new`` and ``matches``."""
+    def save(self, tx: Tx) -> None:
+        """Write who is new, what was told about known residents, and who may be the same."""
+        tx.insert(ResidentRow, self.new)
+        tx.insert(PossibleMatchRow, self.matches)
         changed = [self._changed[id_] for id_ in sorted(self._changed)]
-        await sets.update(
-            tx.conn,
-            ResidentRow,
-            changed,
-            columns=("phone_index", "wrapped_key", "sealed", "updated_at"),
-        )
+        tx.update(ResidentRow, changed, ("phone_index", "wrapped_key", "sealed", "updated_at"))

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from event_schemas.inbound import PropertyReport
 from event_schemas.inspections import PropertyCodes
-from handoff_kit import sets
 from handoff_kit.crypto import make_owner_key, unwrap_owner_key
 from handoff_kit.db import Connection
 from handoff_kit.ids import new_id
@@ -17,7 +16,7 @@ from intake_svc.domain.inspections import as_code
 from intake_svc.domain.properties import Located, keys_to_store, learned
 from intake_svc.domain.rows import Property, PropertyKey
 from intake_svc.handlers.city import Office
-from intake_svc.tables import PropertyRow, queries
+from intake_svc.tables import PropertyKeyRow, PropertyRow, queries
 
 _CODES = tuple(PropertyCodes.model_fields)
 
@@ -139,10 +138,12 @@ class Places:
             key = self._keys[row.id] = unwrap_owner_key(self._office.keys, row.id, row.wrapped_key)
         return key
 
-    async def save_changed(self, tx: Tx) -> None:
-        """Write what was learned about known properties. New ones are in ``new``, ``new_keys``."""
+    def save(self, tx: Tx) -> None:
+        """Write what is new and what was learned about known properties."""
+        tx.insert(PropertyRow, list(self.new.values()))
+        tx.insert(PropertyKeyRow, self.new_keys)
         changed = [self._changed[id_] for id_ in sorted(self._changed)]
-        await sets.update(tx.conn, PropertyRow, changed, columns=("place", "codes", "areas"))
+        tx.update(PropertyRow, changed, ("place", "codes", "areas"))
 
 
 def event_codes(codes: Mapping[str, str]) -> PropertyCodes:

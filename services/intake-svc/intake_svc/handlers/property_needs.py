@@ -11,7 +11,7 @@ from handoff_kit.tx import Tx
 from intake_svc.domain.inspections import PropertyNeed, as_code, property_needs
 from intake_svc.domain.rows import CaseLink, Need, Property
 from intake_svc.handlers.findings import Member, Report
-from intake_svc.handlers.needs import property_case
+from intake_svc.handlers.needs import Made, property_case
 from intake_svc.handlers.places import Places, event_codes
 from intake_svc.tables import queries
 
@@ -24,8 +24,7 @@ class NeedsDesk:
         self._cases: dict[UUID, CaseLink] = {}
         self._open: dict[UUID, set[str]] = {}
         self._asked: dict[UUID, set[str]] = {}
-        self.new_cases: list[CaseLink] = []
-        self.new_needs: list[Need] = []
+        self.made = Made()
 
     @classmethod
     async def open(cls, tx: Tx, members: Sequence[Member], places: Places) -> "NeedsDesk":
@@ -79,7 +78,7 @@ class NeedsDesk:
                 self._tx.now,
             )
             self._note(need)
-            self.new_needs.append(need)
+            self.made.needs.append(need)
             if str(case.id) not in row.cases:
                 row.cases.append(str(case.id))
             self._tx.emit(
@@ -92,7 +91,7 @@ class NeedsDesk:
         case = self._cases.get(place.id)
         if case is None:
             case = self._cases[place.id] = property_case(place, self._tx)
-            self.new_cases.append(case)
+            self.made.cases.append(case)
         return case
 
 

@@ -49,15 +49,6 @@ from intake_svc.handlers.people import People, Person
 from intake_svc.handlers.places import Places, Told
 from intake_svc.handlers.requests import NeedIn, ReferralIn
 from intake_svc.tables import (
-    CaseLinkRow,
-    ConsentRow,
-    NeedRow,
-    NoteRow,
-    PossibleMatchRow,
-    PropertyKeyRow,
-    PropertyRow,
-    ReferralRow,
-    ResidentRow,
     queries,
 )
 
@@ -130,21 +121,9 @@ class ReferralDesk:
         cases = await self._cases(tx, open_, places, people)
         for member in open_:
             self._refer(tx, member, Cases(tx, cases, made), places, people, made)
-        await places.save_changed(tx)
-        await people.save_changed(tx)
-        await tx.save(
-            [
-                (PropertyRow, list(places.new.values())),
-                (PropertyKeyRow, places.new_keys),
-                (ResidentRow, people.new),
-                (PossibleMatchRow, people.matches),
-                (CaseLinkRow, made.cases),
-                (ReferralRow, made.referrals),
-                (ConsentRow, made.consents),
-                (NeedRow, made.needs),
-                (NoteRow, made.notes),
-            ]
-        )
+        places.save(tx)
+        people.save(tx)
+        made.save(tx)
         return [_result(member) for member in members]
 
     async def _inspections(

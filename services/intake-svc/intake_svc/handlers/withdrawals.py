@@ -55,9 +55,7 @@ class WithdrawalDesk:
                     ended[row.id] = row
                     _say_withdrawn(tx, row, command.actor.subject)
             chosen.append(mine)
-        await sets.update(
-            tx.conn, ConsentRow, [ended[id_] for id_ in sorted(ended)], columns=_ENDED
-        )
+        tx.update(ConsentRow, [ended[id_] for id_ in sorted(ended)], _ENDED)
         told = await disclosures_of(
             tx.conn, {(r.agency_id, r.id) for c in chosen if isinstance(c, list) for r in c}
         )
@@ -147,7 +145,7 @@ class Expiry:
                 agency=row.agency_id,
             )
             tx.audit(row.agency_id, "consent.expired", actor="clock", subject=row.id, facts={})
-        await sets.update(tx.conn, ConsentRow, rows, columns=_ENDED)
+        tx.update(ConsentRow, rows, _ENDED)
         return len(rows)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from event_schemas.codes import NEED_SETTLED, NeedStatus, Reason
 from event_schemas.consents import ConsentExpired, ConsentGranted, ConsentWithdrawn
-from handoff_kit import sets
 from handoff_kit.consumer import Received
 from handoff_kit.errors import Waiting
 
@@ -20,7 +19,7 @@ from referral_svc.handlers.work import Work
 _HELPED = frozenset({NeedStatus.MET, NeedStatus.PARTLY_MET})
 
 
-async def keep_consents(work: Work, events: list[Received]) -> None:
+def keep_consents(work: Work, events: list[Received]) -> None:
     """Write down the latest word on each consent, under the locks of their cases."""
     latest: dict[tables.Key, dict[str, Any]] = {}
     for received in events:
@@ -38,11 +37,10 @@ async def keep_consents(work: Work, events: list[Received]) -> None:
             row["feedback"] = event.feedback
         latest[received.agency, event.consent_id] = row
     ended = [row for row in latest.values() if row["over"]]
-    await sets.upsert(
-        work.tx.conn, tables.ConsentRow, [row for row in latest.values() if not row["over"]]
-    )
+    granted = [row for row in latest.values() if not row["over"]]
+    work.tx.insert(tables.ConsentRow, granted, "update")
     if ended:
-        await tables.end_consents(work.tx.conn, ended)
+        work.tx.write(tables.ending_consents(ended))
 
 
 def consent_ended(work: Work, received: Received) -> None:

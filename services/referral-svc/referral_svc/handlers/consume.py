@@ -48,7 +48,7 @@ async def apply_events(world: World, tx: Tx, events: Sequence[Received]) -> None
 
     each(events, take)
     if spoken:
-        await consents.keep_consents(work, spoken)
+        consents.keep_consents(work, spoken)
     await work.save()
 
 
@@ -85,8 +85,8 @@ async def apply_directory(tx: Tx, events: Sequence[Received]) -> None:
         }
 
     each(events, take)
-    await sets.upsert(tx.conn, tables.OrganizationRow, list(organizations.values()))
-    await sets.upsert(tx.conn, tables.ServiceRow, list(services.values()))
+    tx.insert(tables.OrganizationRow, list(organizations.values()), "update")
+    tx.insert(tables.ServiceRow, list(services.values()), "update")
 
 
 async def _known_services(tx: Tx, events: Sequence[Received]) -> dict[Key, dict[str, Any]]:

@@ -99,29 +99,25 @@ class Work:
 
     async def save(self) -> None:
         """Write rows, matches and turns, and hand what was said to the outbox."""
-        connection = self.tx.conn
         await self._save_matches()
-        await tables.save_bundles(connection, self.bundles.values(), self.now)
+        tables.save_bundles(self.tx, self.bundles.values())
         if self.full:
             await self._save_full()
-        await tables.save_turns(connection, self.turned)
+        self.tx.write(tables.saving_turns(self.turned))
         for event, agency, cause in self.said:
             self.tx.emit(event, agency=agency, cause=cause)
 
     async def _save_matches(self) -> None:
-        """Store matches that are not there yet. Known ones are remembered once they are seen."""
-        stored = self.world.stored
-        missing = [key for key in self.matches if key not in stored]
-        if not missing:
-            return
-        known = await tables.matches_known(self.tx.conn, missing)
-        stored |= known
-        rows = [
-            _match_row(key[0], match, self.now)
-            for key, match in self.matches.items()
-            if key not in stored
-        ]
-        await sets.insert(self.tx.conn, tables.MatchRow, rows, on_conflict="nothing")
+        """Store matches that are not there yet. One is asked for once, after its first set."""
+        stored, tried = self.world.stored, self.world.tried
+        again = [key for key in self.matches if key in tried]
+        if again:
+            stored |= await tables.matches_known(self.tx.conn, again)
+            tried.difference_update(again)
+        missing = sorted(key for key in self.matches if key not in stored)
+        rows = [_match_row(key[0], self.matches[key], self.now) for key in missing]
+        self.tx.insert(tables.MatchRow, rows, "nothing")
+        tried.update(missing)
 
     async def _save_full(self) -> None:
         """Mark services that declined for want of capacity, in a stamp of their own."""

@@ -46,7 +46,9 @@ class World:
         self.policy = policy
         self.plans: dict[Hashable, Planned] = {}
         self.turns: dict[str, dict[UUID, int]] = {}
+        # Matches that are in the database, and those written by a set that may have failed.
         self.stored: set[Key] = set()
+        self.tried: set[Key] = set()
         self._judged: dict[tuple[str, Inputs], tuple[int, Match]] = {}
         self._inputs: dict[Key, Inputs] = {}
         self._directories: dict[str, Directory] = {}

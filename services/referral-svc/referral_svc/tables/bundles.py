@@ -8,6 +8,7 @@ from uuid import UUID
 
 from handoff_kit import sets
 from handoff_kit.db import Connection
+from handoff_kit.tx import Tx
 
 from referral_svc.domain.records import Bundle, Case, Need, Offer
 from referral_svc.tables.keys import BY_KEYS, Key, columns
@@ -105,7 +106,7 @@ async def cases_of_needs(connection: Connection, keys: Iterable[Key]) -> dict[Ke
     return {(row["agency_id"], row["id"]): row["case_id"] for row in rows}
 
 
-async def save_bundles(connection: Connection, bundles: Iterable[Bundle], now: datetime) -> None:
+def save_bundles(tx: Tx, bundles: Iterable[Bundle]) -> None:
     """Write what is new or changed, and the timeline."""
     new: tuple[list[Case], list[Need], list[Offer]] = ([], [], [])
     old: tuple[list[Case], list[Need], list[Offer]] = ([], [], [])
@@ -126,15 +127,16 @@ async def save_bundles(connection: Connection, bundles: Iterable[Bundle], now: d
             elif id_ in changed:
                 old[2].append(offer)
         if bundle.written:
-            page = TimelinePage(case.agency_id, case.id, case.version, now, bundle.written)
+            page = TimelinePage(case.agency_id, case.id, case.version, tx.now, bundle.written)
             timeline.append(page)
-    await sets.update(connection, CaseRow, old[0], columns=_CASE_CHANGES)
-    await sets.update(connection, NeedRow, old[1], columns=_NEED_CHANGES)
-    await sets.update(connection, OfferRow, old[2], columns=_OFFER_CHANGES)
-    await sets.insert_all(
-        connection,
-        [(CaseRow, new[0]), (NeedRow, new[1]), (OfferRow, new[2]), (TimelineRow, timeline)],
-    )
+    for model, made, kept, columns_ in (
+        (CaseRow, new[0], old[0], _CASE_CHANGES),
+        (NeedRow, new[1], old[1], _NEED_CHANGES),
+        (OfferRow, new[2], old[2], _OFFER_CHANGES),
+    ):
+        tx.insert(model, made)
+        tx.update(model, kept, columns_)
+    tx.insert(TimelineRow, timeline)
 
 
 async def due_cases(connection: Connection, now: datetime, most: int) -> set[Key]:

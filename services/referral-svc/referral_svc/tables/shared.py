@@ -32,17 +32,14 @@ async def consents_of_cases(connection: Connection, keys: Iterable[Key]) -> list
     return await sets.fetch(connection, ConsentRow, tail, *columns(wanted))
 
 
-async def end_consents(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Mark consents as over; one that was never heard of is kept as over too."""
-    await connection.execute(
-        f"INSERT INTO {SCHEMA}.consent AS c (agency_id, id, case_id, over, recipients,"
+def ending_consents(rows: Sequence[Mapping[str, Any]]) -> sets.Part:
+    """Marks consents as over; one that was never heard of is kept as over too."""
+    return sets.Part(
+        f"ended AS (INSERT INTO {SCHEMA}.consent AS c (agency_id, id, case_id, over, recipients,"
         " categories, feedback, at) SELECT a, i, k, true, '[]', '[]', false, t"
         " FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[]) AS v(a, i, k, t)"
-        " ON CONFLICT (agency_id, id) DO UPDATE SET over = true, at = EXCLUDED.at",
-        [row["agency_id"] for row in rows],
-        [row["id"] for row in rows],
-        [row["case_id"] for row in rows],
-        [row["at"] for row in rows],
+        " ON CONFLICT (agency_id, id) DO UPDATE SET over = true, at = EXCLUDED.at)",
+        [[row[name] for row in rows] for name in ("agency_id", "id", "case_id", "at")],
     )
 
 
@@ -65,17 +62,16 @@ async def matches_known(connection: Connection, keys: Sequence[Key]) -> set[Key]
     return {(row["agency_id"], row["id"]) for row in rows}
 
 
-async def save_turns(connection: Connection, turns: Mapping[Key, int]) -> None:
-    """Remember who was asked when; in key order, so that two sets do not wait on each other."""
+def saving_turns(turns: Mapping[Key, int]) -> sets.Part | None:
+    """Remembers who was asked when; in key order, so that two sets do not wait on each other."""
     if not turns:
-        return
+        return None
     keys = sorted(turns)
-    await connection.execute(
-        f"INSERT INTO {SCHEMA}.turn AS t (agency_id, id, asked)"
+    return sets.Part(
+        f"turned AS (INSERT INTO {SCHEMA}.turn AS t (agency_id, id, asked)"
         " SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])"
-        " ON CONFLICT (agency_id, id) DO UPDATE SET asked = greatest(t.asked, EXCLUDED.asked)",
-        *columns(keys),
-        [turns[key] for key in keys],
+        " ON CONFLICT (agency_id, id) DO UPDATE SET asked = greatest(t.asked, EXCLUDED.asked))",
+        [*columns(keys), [turns[key] for key in keys]],
     )
 
 
