@@ -30,13 +30,15 @@ _DIALECT: Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A named part of a statement that writes: ``sql`` is one or more common table expressions.
+    """A part of a statement that writes: one or more common table expressions.
 
-    Its parameters count from $1; `write` numbers those of several parts anew.
+    With a ``name``, ``sql`` is a statement by itself. Its parameters count from $1; `write` numbers
+    those of several parts anew.
     """
 
     sql: str
     arguments: Sequence[Any]
+    name: str = ""
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -144,8 +146,8 @@ def inserting(
     """
     if not rows:
         return None
-    sql = f'"insert {table_of(model).name}" AS ({_insert_sql(model, on_conflict)})'
-    return Part(sql, _arguments(model, rows, _columns(model)))
+    arguments = _arguments(model, rows, _columns(model))
+    return Part(_insert_sql(model, on_conflict), arguments, f"insert {table_of(model).name}")
 
 
 def updating(
@@ -158,8 +160,8 @@ def updating(
     if not rows:
         return None
     by, changed = tuple(key) if key else _key(model), tuple(columns)
-    sql = f'"update {table_of(model).name}" AS ({_update_sql(model, changed, by)})'
-    return Part(sql, _arguments(model, rows, (*by, *changed)))
+    arguments = _arguments(model, rows, (*by, *changed))
+    return Part(_update_sql(model, changed, by), arguments, f"update {table_of(model).name}")
 
 
 async def write(connection: Connection, parts: Sequence[Part]) -> None:
@@ -169,15 +171,16 @@ async def write(connection: Connection, parts: Sequence[Part]) -> None:
     Raises: asyncpg.UniqueViolationError when a row is there already; then nothing was written.
     """
     if parts:
-        sql = _together(tuple((part.sql, len(part.arguments)) for part in parts))
+        sql = _together(tuple((part.name, part.sql, len(part.arguments)) for part in parts))
         await connection.execute(sql, *[a for part in parts for a in part.arguments])
 
 
 @lru_cache(maxsize=512)
-def _together(parts: tuple[tuple[str, int], ...]) -> str:
+def _together(parts: tuple[tuple[str, str, int], ...]) -> str:
     numbered, at = [], 0
-    for sql, count in parts:
-        numbered.append(_renumbered(sql, at))
+    for n, (name, sql, count) in enumerate(parts):
+        renumbered = _renumbered(sql, at)
+        numbered.append(f'"{name} {n}" AS ({renumbered})' if name else renumbered)
         at += count
     return f"WITH {', '.join(numbered)} SELECT"
 
@@ -201,6 +204,17 @@ async def insert(
         return 0
     arguments = _arguments(model, rows, _columns(model))
     return _count(await connection.execute(_insert_sql(model, on_conflict), *arguments))
+
+
+async def insert_new(
+    connection: Connection, model: type[SQLModel], rows: Sequence[Row]
+) -> set[tuple[Any, ...]]:
+    """Insert *rows* now unless they are there; the primary keys of those that were not."""
+    if not rows:
+        return set()
+    sql = f"{_insert_sql(model, 'nothing')} RETURNING {_quoted(_key(model))}"
+    found = await connection.fetch(sql, *_arguments(model, rows, _columns(model)))
+    return {tuple(row) for row in found}
 
 
 async def upsert(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> int:

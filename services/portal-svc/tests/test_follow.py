@@ -163,22 +163,22 @@ async def test_the_pages_are_woken_after_each_set(tell, a_story, context) -> Non
     assert woken.is_set()
 
 
-async def test_a_set_is_one_round_trip_a_table_however_long(
+async def test_a_set_is_written_in_one_round_trip_however_long(
     db, built, tell, a_story, monkeypatch
 ) -> None:
     """The bench of a replay leans on it."""
-    from portal_svc.handlers import follow as module
+    from handoff_kit import sets
 
-    calls: list[int] = []
-    upsert = module.sets.upsert
+    written: list[list[str]] = []
+    write = sets.write
 
-    async def counted(connection, table, rows):
-        calls.append(len(rows))
-        return await upsert(connection, table, rows)
+    async def counted(connection, parts):
+        written.append([part.name for part in parts if part.name])
+        return await write(connection, parts)
 
-    monkeypatch.setattr(module.sets, "upsert", counted)
+    monkeypatch.setattr(sets, "write", counted)
     await tell(*[event for _ in range(50) for event in a_story().begun()])
-    assert [n for n in calls if n] == [50, 50, 50, 3]
+    assert written == [["insert case_view", "insert need_view", "insert consent_view"]]
 
 
 async def test_two_members_with_different_topics_lose_nothing(

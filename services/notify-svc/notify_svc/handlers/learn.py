@@ -9,7 +9,6 @@ from event_schemas.cases import CaseAssigned
 from event_schemas.consents import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from event_schemas.directory import OrganizationChanged
 from event_schemas.referrals import NeedRequested
-from handoff_kit import sets
 from handoff_kit.consumer import Received
 from handoff_kit.tx import Tx
 
@@ -42,17 +41,20 @@ class Learnt:
 
 
 async def learn(tx: Tx, events: Sequence[Received]) -> Learnt:
-    """Bring the own copy up to what *events* say, in their order; what was changed."""
+    """Bring the own copy up to what *events* say, in their order; what was changed.
+
+    It is written with the set: until then the tables do not show it.
+    """
     known = await _consents(tx, events)
     learnt = Learnt(consents=known)
     for event in events:
         step = _STEPS.get(type(event.data))
         if step is not None:
             step(learnt, event.agency, event.data)
-    await sets.upsert(tx.conn, OrganizationRow, list(learnt.organizations.values()))
-    await sets.upsert(tx.conn, NeedRow, list(learnt.needs.values()))
-    await sets.upsert(tx.conn, CaseRow, list(learnt.cases.values()))
-    await sets.upsert(tx.conn, ConsentRow, list(learnt.consents.values()))
+    tx.insert(OrganizationRow, list(learnt.organizations.values()), "update")
+    tx.insert(NeedRow, list(learnt.needs.values()), "update")
+    tx.insert(CaseRow, list(learnt.cases.values()), "update")
+    tx.insert(ConsentRow, list(learnt.consents.values()), "update")
     return learnt
 
 

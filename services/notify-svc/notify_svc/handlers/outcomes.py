@@ -26,7 +26,7 @@ from notify_svc.tables.deliveries import (
     disable_endpoints,
     record_outcomes,
 )
-from notify_svc.tables.feed import insert_new
+from notify_svc.tables.feed import NoticeRow
 
 ACTOR = "notify"
 
@@ -161,14 +161,15 @@ async def switch_off(tx: Tx, endpoints: Sequence[tuple[str, UUID]], reason: str)
     cancelled = await cancel_of_endpoints(tx.conn, endpoints, "endpoint-disabled", tx.now)
     for row in cancelled:
         say_cancelled(tx, row, "endpoint-disabled")
-    await insert_new(
-        tx.conn,
+    tx.insert(
+        NoticeRow,
         [
             _own_notice(
                 row.agency_id, row.owner, row.id, "endpoint.disabled", "owner.endpoint-gone", tx.now
             )
             for row in disabled
         ],
+        "nothing",
     )
 
 
@@ -183,8 +184,8 @@ async def _tell_exhausted(tx: Tx, outcomes: Sequence[Outcome]) -> None:
         [agency for agency, _ in endpoints],
         [id_ for _, id_ in endpoints],
     )
-    await insert_new(
-        tx.conn,
+    tx.insert(
+        NoticeRow,
         [
             _own_notice(
                 row.agency_id,
@@ -196,6 +197,7 @@ async def _tell_exhausted(tx: Tx, outcomes: Sequence[Outcome]) -> None:
             )
             for row in owners
         ],
+        "nothing",
     )
 
 

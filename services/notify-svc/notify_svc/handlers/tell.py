@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -28,11 +29,11 @@ from notify_svc.domain.decide import (
 )
 from notify_svc.domain.delivery import DeliveryStatus, wants
 from notify_svc.domain.policy import EVENTS, Channel, Policy
-from notify_svc.handlers.learn import learn
+from notify_svc.handlers.learn import Learnt, learn
 from notify_svc.handlers.outcomes import say_cancelled
 from notify_svc.tables import DeliveryRow
 from notify_svc.tables.deliveries import cancel_pending, endpoints_hearing
-from notify_svc.tables.feed import insert_new, preferences_hearing
+from notify_svc.tables.feed import NoticeRow, preferences_hearing
 from notify_svc.tables.known import cases_by, consents_of, needs_of, organization_names
 
 Key = tuple[str, UUID]
@@ -71,10 +72,12 @@ class Teller:
             if (happening := happening_of(event)).type in self._policy.by_event
         ]
         if happened:
-            await self._tell(tx, happened)
+            await self._tell(tx, happened, learnt)
 
-    async def _tell(self, tx: Tx, happened: Sequence[tuple[Received, Happening]]) -> None:
-        read = await _load(tx, [happening for _, happening in happened])
+    async def _tell(
+        self, tx: Tx, happened: Sequence[tuple[Received, Happening]], learnt: Learnt
+    ) -> None:
+        read = await _load(tx, [happening for _, happening in happened], learnt)
         notices: dict[UUID, Notice] = {}
         causes: dict[UUID, str] = {}
 
@@ -96,8 +99,8 @@ class Teller:
             _row(notice, tx.now + timedelta(microseconds=number))
             for number, notice in enumerate(notices.values())
         ]
-        new = await insert_new(tx.conn, rows)
-        fresh = [notice for notice in notices.values() if notice.id in new]
+        new = await sets.insert_new(tx.conn, NoticeRow, rows)
+        fresh = [n for n in notices.values() if (n.agency_id, n.id) in new]
         self.told.feed |= any(Channel.FEED in notice.channels for notice in fresh)
         await self._deliver(tx, fresh, causes)
 
@@ -106,7 +109,7 @@ class Teller:
             *await _webhooks(tx, [n for n in notices if Channel.WEBHOOK in n.channels], causes),
             *await _mails(tx, [n for n in notices if Channel.EMAIL in n.channels], causes),
         ]
-        await sets.insert(tx.conn, DeliveryRow, rows, on_conflict="nothing")
+        tx.insert(DeliveryRow, rows, "nothing")
         for row in rows:
             if row["endpoint_id"] is not None:
                 self.told.endpoints.add(row["endpoint_id"])
@@ -192,19 +195,22 @@ class _Read:
         return None
 
 
-async def _load(tx: Tx, events: Sequence[Happening]) -> _Read:
+async def _load(tx: Tx, events: Sequence[Happening], learnt: Learnt) -> _Read:
+    """What the tables hold, and over it what this set has just learnt."""
     cases = sorted({(e.agency_id, e.case_id) for e in events if e.case_id is not None})
     organizations = {
         (e.agency_id, e.organization_id) for e in events if e.organization_id is not None
     }
-    read = _Read(defaultdict(list), {}, defaultdict(list), {})
-    for need in await needs_of(tx.conn, cases):
+    needs = {(n.agency_id, n.need_id): n for n in await needs_of(tx.conn, cases)}
+    consents = {(c.agency_id, c.consent_id): c for c in await consents_of(tx.conn, cases)}
+    known = {(c.agency_id, c.case_id): c for c in await cases_by(tx.conn, cases)}
+    names = await organization_names(tx.conn, sorted(organizations))
+    said = {key: organization.name for key, organization in learnt.organizations.items()}
+    read = _Read(defaultdict(list), known | learnt.cases, defaultdict(list), names | said)
+    for need in sorted((needs | learnt.needs).values(), key=attrgetter("need_id")):
         read.needs[need.agency_id, need.case_id].append(need)
-    for case in await cases_by(tx.conn, cases):
-        read.cases[case.agency_id, case.case_id] = case
-    for consent in await consents_of(tx.conn, cases):
+    for consent in (consents | learnt.consents).values():
         read.consents[consent.agency_id, consent.case_id].append(consent)
-    read.names = await organization_names(tx.conn, sorted(organizations))
     return read
 
 

@@ -1,6 +1,6 @@
 """What was told to whom, what of it was read, and how each wants to be told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -82,25 +82,6 @@ class PreferenceRow(Base, table=True):
     set_by_client: str | None = text(null=True)
     version: int
     updated_at: datetime = time()
-
-
-async def insert_new(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """Insert notices; the ids of those that had not been told before."""
-    if not rows:
-        return set()
-    columns = (
-        "agency_id", "id", "owner", "type", "at", "created_at", "template", "params",
-        "case_id", "need_id", "offer_id", "in_feed",
-    )  # fmt: skip
-    found = await conn.fetch(
-        "INSERT INTO notify.notice (agency_id, id, owner, type, at, created_at, template, params,"
-        " case_id, need_id, offer_id, in_feed) SELECT * FROM unnest($1::text[], $2::uuid[],"
-        " $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::jsonb[],"
-        " $9::uuid[], $10::uuid[], $11::uuid[], $12::boolean[]) ON CONFLICT DO NOTHING"
-        " RETURNING id",
-        *([row[c] for row in rows] for c in columns),
-    )
-    return {row["id"] for row in found}
 
 
 _FEED = """

@@ -76,8 +76,8 @@ _OF_CASES = "t WHERE (agency_id, case_id) IN (SELECT * FROM unnest($1::text[], $
 
 
 async def needs_of(conn: Connection, cases: Sequence[CaseKey]) -> list[Need]:
-    """All needs of these cases, in the order of their ids."""
-    rows = await sets.fetch(conn, NeedRow, f"{_OF_CASES} ORDER BY need_id", *_columns(cases))
+    """All needs of these cases."""
+    rows = await sets.fetch(conn, NeedRow, _OF_CASES, *_columns(cases))
     return [Need(**dict(row)) for row in rows]
 
 

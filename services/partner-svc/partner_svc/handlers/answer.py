@@ -23,7 +23,7 @@ from partner_svc.domain.offers import (
 )
 from partner_svc.handlers.said import say
 from partner_svc.handlers.views import full_view
-from partner_svc.tables.offers import Key, ended_consents, lock_with_siblings, save_offers
+from partner_svc.tables.offers import Key, ended_consents, keep_offers, lock_with_siblings
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ async def answer_offers(tx: Tx, commands: Sequence[Command]) -> list[Answer | Ha
             needs.offers[key] = changed[key] = offer
         say(tx, offer, happened, Cause(offer.trace))
         answers.append(_answer(needs, offer, command))
-    await save_offers(tx.conn, list(changed.values()))
+    keep_offers(tx, (), list(changed.values()))
     return answers
 
 

@@ -23,10 +23,9 @@ from partner_svc.handlers.said import say
 from partner_svc.tables import EndedConsentRow
 from partner_svc.tables.offers import (
     Key,
-    insert_offers,
+    keep_offers,
     lock_of_needs,
     lock_with_siblings,
-    save_offers,
 )
 
 
@@ -82,8 +81,7 @@ async def follow_referrals(tx: Tx, events: Sequence[Received]) -> None:
                 _end(tx, known, made, changed, key, ask, received)
 
     each(events, take)
-    await insert_offers(tx.conn, list(made.values()))
-    await save_offers(tx.conn, list(changed.values()))
+    keep_offers(tx, list(made.values()), list(changed.values()))
 
 
 async def _load(tx: Tx, events: Sequence[Received]) -> dict[Key, Offer]:
@@ -160,7 +158,5 @@ async def follow_consents(tx: Tx, events: Sequence[Received]) -> None:
         {"agency_id": agency, "id": id_, "ended_at": tx.now, "over": over}
         for (agency, id_), over in sorted(ended.items())
     ]
-    await sets.insert(
-        tx.conn, EndedConsentRow, [row for row in rows if row["over"]], on_conflict="nothing"
-    )
+    tx.insert(EndedConsentRow, [row for row in rows if row["over"]], "nothing")
     await sets.delete(tx.conn, EndedConsentRow, [row for row in rows if not row["over"]])

@@ -20,6 +20,7 @@ from event_schemas.codes import (
 )
 from handoff_kit import sets
 from handoff_kit.db import Connection
+from handoff_kit.tx import Tx
 from sqlalchemy import Index
 from sqlalchemy import text as sql
 from sqlmodel import Field
@@ -186,11 +187,9 @@ async def ended_consents(connection: Connection, offers: Iterable[Offer]) -> set
     return {(row["agency_id"], row["id"]) for row in rows}
 
 
-async def insert_offers(connection: Connection, offers: Sequence[Offer]) -> None:
-    """Write new offers; one that is there already stays as it is."""
-    await sets.insert(connection, OfferRow, offers, on_conflict="nothing")
-
-
-async def save_offers(connection: Connection, offers: Sequence[Offer]) -> None:
-    """Write what decisions changed."""
-    await sets.update(connection, OfferRow, offers, columns=CHANGING)
+def keep_offers(tx: Tx, made: Sequence[Offer], changed: Sequence[Offer]) -> None:
+    """Write with the set: new offers, of which one that is there already stays as it is, and what
+    decisions changed.
+    """
+    tx.insert(OfferRow, made, "nothing")
+    tx.update(OfferRow, changed, CHANGING)

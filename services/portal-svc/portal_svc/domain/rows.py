@@ -125,13 +125,3 @@ class ParkedView:
     reason: str
     attempts: int
     at: datetime
-
-
-@dataclass(slots=True)
-class FlowView:
-    """When the newest event of a topic was said, and when it was read."""
-
-    agency_id: str
-    topic: str
-    last_at: datetime
-    last_read_at: datetime

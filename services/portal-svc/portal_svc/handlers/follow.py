@@ -1,6 +1,7 @@
 """The set of events as one read, one decision and one upsert a table."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 from zlib import crc32
@@ -16,7 +17,6 @@ from portal_svc.tables import (
     CaseRow,
     ConsentRow,
     DeliveryRow,
-    FlowRow,
     NeedRow,
     OfferRow,
     OrganizationRow,
@@ -26,6 +26,16 @@ from portal_svc.tables import (
 Key = tuple[str, UUID]
 
 _SHARES: Final = 16  # Locks that stand for all cases.
+
+# What is read again is older than what was noted, and changes nothing.
+_FLOWS: Final = """flows AS (
+    INSERT INTO portal.flow_view AS f (agency_id, topic, last_at, last_read_at)
+    SELECT agency_id, topic, last_at, $4
+    FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS v(agency_id, topic, last_at)
+    ON CONFLICT (agency_id, topic)
+        DO UPDATE SET last_at = EXCLUDED.last_at, last_read_at = EXCLUDED.last_read_at
+        WHERE f.last_at < EXCLUDED.last_at
+)"""
 
 CHANGED: Final = "portal:changed"  # The wake-up after each set that was followed.
 
@@ -53,8 +63,8 @@ async def follow(tx: Tx, events: Sequence[Received]) -> None:
             if row is not None:
                 known[rule.view][key] = changed[rule.view][key] = row
     for view, table in TABLES.items():
-        await sets.upsert(tx.conn, table, list(changed[view].values()))
-    await _note_flows(tx, events)
+        tx.insert(table, list(changed[view].values()), "update")
+    _note_flows(tx, events)
 
 
 async def _lock(tx: Tx, events: Sequence[Received]) -> None:
@@ -93,25 +103,12 @@ async def _load(tx: Tx, events: Sequence[Received]) -> dict[type, dict[Key, Any]
     return known
 
 
-async def _note_flows(tx: Tx, events: Sequence[Received]) -> None:
+def _note_flows(tx: Tx, events: Sequence[Received]) -> None:
     """Note each topic's newest event. Rows in order, since members share them."""
-    newest: dict[tuple[str, str], rows.FlowView] = {}
+    newest: dict[tuple[str, str], datetime] = {}
     for event in events:
         key = (event.agency, event.topic)
-        flow = newest.get(key)
-        if flow is None:
-            newest[key] = rows.FlowView(event.agency, event.topic, event.at, tx.now)
-        elif event.at > flow.last_at:
-            flow.last_at = event.at
-    found = await sets.fetch(
-        tx.conn,
-        FlowRow,
-        "WHERE (agency_id, topic) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
-        [agency for agency, _ in newest],
-        [topic for _, topic in newest],
-    )
-    for record in found:
-        flow = newest[record.agency_id, record.topic]
-        if record.last_at >= flow.last_at:  # Read again: the newest one was read before.
-            flow.last_at, flow.last_read_at = record.last_at, record.last_read_at
-    await sets.upsert(tx.conn, FlowRow, [newest[key] for key in sorted(newest)])
+        newest[key] = max(event.at, newest.get(key, event.at))
+    keys = sorted(newest)
+    columns = [[a for a, _ in keys], [t for _, t in keys], [newest[key] for key in keys], tx.now]
+    tx.write(sets.Part(_FLOWS, columns))
