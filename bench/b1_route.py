@@ -1,6 +1,6 @@
 """B1 route: needs on the log, until their offers are committed and published; events a second.
 
-Ours: referral's own service with the worker's consumer lanes and relay, on the embedded log and on
+Ours: referral's own service with the worker's consumer and relay, on the embedded log and on
 Apache Kafka (one broker). Peers: FastStream 0.7.8 with SQLModel, and a plain aiokafka loop with
 SQLModel, one transaction a message, the same decisions, rows and events (`bench.route.peers`).
 They have no embedded log, so ours on that log is compared with what they do on Kafka in the same
@@ -38,8 +38,8 @@ def measure(stand: Stand) -> list[Result]:
     ]
     for number in range(stand.rounds):
         stand.say(f"B1 round {number + 1} of {stand.rounds}")
-        ours = _ours(stand, results[0], embedded, "b1_full")
-        results[0].limit.append(embedded / _limit(stand, ours["lanes"])["seconds"])
+        _ours(stand, results[0], embedded, "b1_full")
+        results[0].limit.append(embedded / _limit(stand)["seconds"])
         if bootstrap is None:
             continue
         for name, function in PEERS.items():
@@ -56,7 +56,7 @@ def measure(stand: Stand) -> list[Result]:
             # Rows for the limit on Kafka are those of as many needs on the embedded log.
             _capture(stand, kafka)
         _ours(stand, results[1], kafka, "b1_small", bootstrap)
-        found = _limit(stand, ours["lanes"], bootstrap, source="b1_captured")
+        found = _limit(stand, bootstrap, source="b1_captured")
         results[1].limit.append(kafka / found["seconds"])
     results[0].notes.append("peers: their figures on Kafka, since they have no embedded log")
     for result in results:
@@ -94,14 +94,11 @@ def _capture(stand: Stand, number: int) -> None:
     stand.measure("bench.route.ours:route", url=stand.app_url("b1_captured"), number=number)
 
 
-def _limit(
-    stand: Stand, lanes: int, bootstrap: str | None = None, source: str = "b1_ours"
-) -> dict[str, Any]:
+def _limit(stand: Stand, bootstrap: str | None = None, source: str = "b1_ours") -> dict[str, Any]:
     stand.clone("b1_empty", "b1_limit")
     return stand.measure(
         "bench.route.limit:write",
         url=stand.app_url("b1_limit"),
         source=stand.admin_url(source),
-        lanes=lanes,
         bootstrap=bootstrap,
     )

@@ -1,8 +1,8 @@
 """What bounds B1: the rows that ours wrote, written again from prebuilt columns, without logic.
 
 The rows come from a database that ours has just routed in. Each set of ours becomes one
-transaction here, one bare ``unnest`` insert a table, on as many connections as ours has lanes;
-one more connection moves the outbox to the log, as ours does.
+transaction here, one bare ``unnest`` insert a table, on as many connections as ours has sets in
+hand; one more connection moves the outbox to the log, as ours does.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 from aiokafka import AIOKafkaProducer
+from handoff_kit.consumer import ABREAST
 from handoff_kit.db import Connection, connect
 
 ROLE = "handoff_referral_sets"
@@ -40,9 +41,7 @@ class Set:
     records: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]] = field(default_factory=list)
 
 
-async def write(
-    *, url: str, source: str, lanes: int, bootstrap: str | None = None
-) -> dict[str, Any]:
+async def write(*, url: str, source: str, bootstrap: str | None = None) -> dict[str, Any]:
     """Write the rows of the database at *source* into the one at *url*; the seconds it took.
 
     *source* and *url* are of databases where referral is migrated; *source* is an administrative
@@ -57,7 +56,7 @@ async def write(
         await producer.start()
     waiting = iter(sets)
     ready: asyncio.Queue[Set | None] = asyncio.Queue()
-    connections = [await connect(url, ROLE) for _ in range(lanes + 1)]
+    connections = [await connect(url, ROLE) for _ in range(ABREAST + 1)]
     mover, *writers = connections
     cpu, began = time.process_time(), time.perf_counter()
 
@@ -175,7 +174,6 @@ _TURN = (
 _OUTBOX = _insert(
     "referral.outbox",
     [
-        ("event_id", "uuid"),
         ("topic", "text"),
         ("key", "text"),
         ("sequence", "bigint"),
@@ -211,9 +209,8 @@ async def _records(
         members[by_key[row["key"]]].append((row, orjson.loads(row["headers"])))
     for n, said in members.items():
         events = [row for row, _ in said]
-        ids = [headers["ce_id"] for _, headers in said]
         named = ("topic", "key", "sequence", "headers", "value")
-        sets[n].outbox = Statement(_OUTBOX, [ids, *([r[c] for r in events] for c in named)])
+        sets[n].outbox = Statement(_OUTBOX, [[r[c] for r in events] for c in named])
         if to_kafka:
             sets[n].records = [
                 (

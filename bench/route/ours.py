@@ -1,4 +1,4 @@
-"""Handoff's side of B1: referral's own service, its consumer lanes and its relay, as a worker runs
+"""Handoff's side of B1: referral's own service, its consumer and its relay, as a worker runs
 them, on the embedded log or on Kafka."""
 
 import asyncio
@@ -142,9 +142,7 @@ async def emptied(connection: Connection) -> None:
         await asyncio.sleep(0.002)
 
 
-async def route(
-    *, url: str, number: int, bootstrap: str | None = None, lanes: int | None = None
-) -> dict[str, Any]:
+async def route(*, url: str, number: int, bootstrap: str | None = None) -> dict[str, Any]:
     """Route *number* waiting needs; seconds from the first fetch until the last is published."""
     settings = read(CoreSettings).model_copy(update={"database_url": url})
     if bootstrap:
@@ -159,14 +157,13 @@ async def route(
     relay = Relay(url, "referral", step, stage.wakes)
     kafka = KafkaLog(settings.kafka()) if bootstrap else None
     log = Timed(kafka or PostgresLog(url, context.db.sets_role, stage.wakes))
-    count = lanes or group.lanes
-    runners = [GroupRunner(context.db, group, log, stage.wakes, lane=i) for i in range(count)]
+    runner = GroupRunner(context.db, group, log, stage.wakes)
     work = [asyncio.create_task(relay.run(stop))]
     await until(lambda: relay.active)
     cpu = time.process_time()
-    work += [asyncio.create_task(runner.run(stop)) for runner in runners]
+    work.append(asyncio.create_task(runner.run(stop)))
     watcher = await connect(url, context.db.sets_role)
-    await until(lambda: sum(runner.consumer.applied for runner in runners) >= number)
+    await until(lambda: runner.consumer.applied >= number)
     routed = time.perf_counter()
     await emptied(watcher)
     ended = time.perf_counter()
@@ -183,6 +180,5 @@ async def route(
         "routed_after": routed - log.first,
         "python_cpu": cpu,
         "published": relay.moved,
-        "lanes": count,
-        "parked": sum(runner.consumer.parked for runner in runners),
+        "parked": runner.consumer.parked,
     }

@@ -5,9 +5,10 @@ import logging
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from handoff_kit.bus.ports import Log, Reader, Record
-from handoff_kit.consumer import Consumer, Fenced, Group
+from handoff_kit.bus.ports import Log, Place, Reader, Record
+from handoff_kit.consumer import Consumer, Fenced, Group, InHand
 from handoff_kit.db import AWAY, Database
 from handoff_kit.errors import Transient
 from handoff_kit.outbox import next_pause, pause
@@ -17,13 +18,16 @@ from handoff_kit.wakes import Wakes
 log = logging.getLogger(__name__)
 _REPAIR_SECONDS = 1.0
 _WAITING_SECONDS = 0.1
+# The same while sets are in hand, which have to end first.
+_BUSY_REPAIR_SECONDS = 5.0
+_BUSY_WAITING_SECONDS = 0.5
 _MEASURE_SECONDS = 5.0
 # After this long without news, what was of no concern is passed for good.
 _HELD_SECONDS = 0.25
 
 
 class GroupRunner:
-    """One lane of one group.
+    """One member of one group.
 
     A reader that raised is closed and another one made, after a pause of 0.2 to 30 seconds with
     jitter. A reader that is behind but has not moved for ``stall`` seconds is treated likewise: a
@@ -37,7 +41,6 @@ class GroupRunner:
         log_: Log,
         wakes: Wakes,
         *,
-        lane: int = 0,
         stall: float = 60.0,
     ) -> None:
         self._group = group
@@ -45,8 +48,10 @@ class GroupRunner:
         self._wakes = wakes
         self._stall = stall
         self._outbox = f"outbox:{db.service}"
-        self.consumer = Consumer(db, group, shard=lane)
+        self.consumer = Consumer(db, group)
+        self._hands = InHand(self.consumer, group.batch)
         self.readers_made = 0
+        self._repaired = self._measured = self._progressed = 0.0
         self._level: dict[str, float] = {}  # When each topic was last read to its end.
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -57,9 +62,7 @@ class GroupRunner:
             began = time.monotonic()
             before = self.consumer.applied
             try:
-                reader = await self._log.reader(
-                    self._group.name, self._group.topics, self.consumer.lookup
-                )
+                reader = await self._log.reader(self._group.name, self._group.topics, self._lookup)
                 self.readers_made += 1
                 await self._consume(reader, stop)
             except AWAY as error:
@@ -67,64 +70,91 @@ class GroupRunner:
             except Exception:
                 log.exception("group %s starts again", self._group.name)
             finally:
+                await self._hands.forget()
                 if reader is not None:
                     await reader.close()
             last = wait if self.consumer.applied == before else 0.0
             wait = next_pause(last, time.monotonic() - began)
             await pause(stop, wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
+    async def _lookup(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """Where to read from: nothing may be under way from before."""
+        await self._hands.forget()
+        return await self.consumer.lookup(places)
+
     async def _consume(self, reader: Reader, stop: asyncio.Event) -> None:
-        repaired = measured = 0.0
-        progressed = time.monotonic()
+        self._repaired = self._measured = 0.0
+        self._progressed = time.monotonic()
         while not stop.is_set():
             records = await self._fetch(reader)
-            now = time.monotonic()
-            quiet = not records and now - progressed > _HELD_SECONDS
             try:
-                if records:
-                    progressed = now
-                    moved = await self.consumer.process(records)
-                else:
-                    moved = quiet and await self.consumer.settle()
+                if await self._work(records):
+                    await self._committed(reader)
+                if self._looks_after():
+                    # It looks at where the database stands, which the sets in hand move.
+                    if await self._hands.finish():
+                        await self._committed(reader)
+                    await self._look_after(reader)
             except Fenced:
                 await reader.rewind()
-                continue
-            if moved:
-                self._committed()
-                await reader.told(self.consumer.committed)
+        if await self._hands.finish():
+            await self._committed(reader)
+
+    async def _work(self, records: list[Record]) -> bool:
+        began = time.monotonic()
+        self._hands.give(records)
+        moved = await self._hands.work()
+        if records or moved:
+            self._progressed = began
+        elif began - self._progressed > _HELD_SECONDS:
+            moved = await self.consumer.settle()
+        return moved
+
+    def _looks_after(self) -> bool:
+        """Whether it is time to look after what was set aside."""
+        if self._hands.busy:
+            due = _BUSY_WAITING_SECONDS if self.consumer.waiting else _BUSY_REPAIR_SECONDS
+        else:
             due = _WAITING_SECONDS if self.consumer.waiting else _REPAIR_SECONDS
-            if now - repaired > due:
-                repaired = now
-                if await self.consumer.repair(reader.assigned()):
-                    self._committed()
-            if now - measured > _MEASURE_SECONDS:
-                measured = now
-                if await self.consumer.moved():
-                    await reader.rewind()
-                    continue
-                behind = await self._measure(reader)
-                if behind and now - progressed > self._stall:
-                    raise Transient(f"behind by {behind} and not moving")
-                if not behind:
-                    progressed = now
+        return time.monotonic() - self._repaired > due
+
+    async def _look_after(self, reader: Reader) -> None:
+        """Repair, and now and then see where we stand. Raises: Fenced, Transient."""
+        self._repaired = now = time.monotonic()
+        if await self.consumer.repair(reader.assigned()):
+            await self._committed(reader)
+        if now - self._measured > _MEASURE_SECONDS:
+            self._measured = now
+            if await self.consumer.moved():
+                raise Fenced(f"group {self._group.name} was moved")
+            behind = await self._measure(reader)
+            if behind and now - self._progressed > self._stall:
+                raise Transient(f"behind by {behind} and not moving")
+            if not behind:
+                self._progressed = now
 
     async def _fetch(self, reader: Reader) -> list[Record]:
         began = time.time_ns()
-        records = await reader.fetch(self._group.batch, 0.25)
-        left = self._group.batch - len(records)
-        if records and left and self._group.linger:
+        hands = self._hands
+        most = hands.room
+        if not most:
+            return []
+        records = await reader.fetch(most, 0 if hands.busy else 0.25)
+        left = most - len(records)
+        if records and left and self._group.linger and not hands.busy:
             await asyncio.sleep(self._group.linger)
             records += await reader.fetch(left, 0)
         if records and recording():
             record_poll(self._group.name, Counter(r.topic for r in records), began)
         return records
 
-    def _committed(self) -> None:
+    async def _committed(self, reader: Reader) -> None:
         if self.consumer.emitted:
             self.consumer.emitted = False
             self._wakes.wake(self._outbox)
         if self._group.after is not None:
             self._group.after()
+        await reader.told(self.consumer.committed)
 
     async def _measure(self, reader: Reader) -> int:
         lag = await reader.lag()

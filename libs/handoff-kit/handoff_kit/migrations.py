@@ -10,7 +10,7 @@ from alembic import op
 KIT_TABLES = """
 CREATE TABLE {s}.outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    topic text NOT NULL, key text NOT NULL, sequence bigint NOT NULL, event_id uuid NOT NULL,
+    topic text NOT NULL, key text NOT NULL, sequence bigint NOT NULL,
     headers text NOT NULL, value bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE {s}.outbox_head (

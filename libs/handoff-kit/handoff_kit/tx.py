@@ -48,7 +48,6 @@ class Emitted:
 
     topic: str
     key: str
-    event_id: UUID
     headers: str
     value: bytes
 
@@ -107,7 +106,7 @@ class Tx:
             "traceparent": _trace_of(topic, cause),
             "content-type": "application/json",
         }
-        self.emitted.append(Emitted(topic, key, event_id, orjson.dumps(headers).decode(), value))
+        self.emitted.append(Emitted(topic, key, orjson.dumps(headers).decode(), value))
         return event_id
 
     def _said_at(self, event: Event) -> str:
@@ -149,14 +148,25 @@ class Tx:
         if not said:
             return None
         self._written = len(self.emitted)
+        counts: dict[tuple[str, str], int] = {}
+        left: list[int] = []  # Of each event: how many of its key come after it.
+        for event in reversed(said):
+            head = (event.topic, event.key)
+            after = counts.get(head, 0)
+            counts[head] = after + 1
+            left.append(after)
+        heads = sorted(counts)
         return sets.Part(
             _OUTBOX.format(schema=self.service),
             [
-                [r.topic for r in said],
-                [r.key for r in said],
-                [r.event_id for r in said],
-                [r.headers for r in said],
-                [r.value for r in said],
+                [topic for topic, _ in heads],
+                [key for _, key in heads],
+                [counts[head] for head in heads],
+                [e.topic for e in said],
+                [e.key for e in said],
+                left[::-1],
+                [e.headers for e in said],
+                [e.value for e in said],
             ],
         )
 
@@ -199,24 +209,20 @@ class Tx:
 
 
 # An event's sequence is taken under the lock of its (topic, key) head, which is held until the
-# commit: so a sequence has no holes and a later one never commits first.
-_OUTBOX = """given AS MATERIALIZED (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[])
-        WITH ORDINALITY AS g(topic, key, event_id, headers, value, n)
-), counted AS MATERIALIZED (
-    SELECT topic, key, count(*) AS n FROM given GROUP BY topic, key ORDER BY topic, key
-), head AS MATERIALIZED (
+# commit: so a sequence has no holes and a later one never commits first. Heads come in order, so
+# that two sets do not wait on each other.
+_OUTBOX = """head AS MATERIALIZED (
     INSERT INTO {schema}.outbox_head AS h (topic, key, sequence)
-    SELECT topic, key, n FROM counted ORDER BY topic, key
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
     ON CONFLICT (topic, key) DO UPDATE SET sequence = h.sequence + EXCLUDED.sequence
     RETURNING topic, key, sequence
 ), said AS (
-INSERT INTO {schema}.outbox (topic, key, sequence, event_id, headers, value)
-SELECT g.topic, g.key,
-       h.sequence - c.n + row_number() OVER (PARTITION BY g.topic, g.key ORDER BY g.n),
-       g.event_id, g.headers, g.value
-FROM given g JOIN counted c USING (topic, key) JOIN head h USING (topic, key)
-ORDER BY g.n
+    INSERT INTO {schema}.outbox (topic, key, sequence, headers, value)
+    SELECT topic, key, h.sequence - g.after, g.headers, g.value
+    FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[])
+            WITH ORDINALITY AS g(topic, key, after, headers, value, n)
+        JOIN head h USING (topic, key)
+    ORDER BY g.n
 )"""
 _AUDIT = """audit_head_moved AS (
     UPDATE {schema}.audit_head SET sequence = $6, digest = $7 WHERE shard = $1

@@ -34,12 +34,11 @@ _ENDS_UNKNOWN_SECONDS = 60.0
 
 
 class KafkaLog:
-    """Opens readers. ``instance`` makes static members: one name for each replica and lane."""
+    """Opens readers. ``instance`` makes static members: one name for each replica and group."""
 
     def __init__(self, settings: KafkaSettings, *, instance: str | None = None) -> None:
         self._settings = settings
         self._instance = instance
-        self._lanes = 0
 
     async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> "KafkaReader":
         reader = KafkaReader(self._settings, group, topics, lookup, self._instance)

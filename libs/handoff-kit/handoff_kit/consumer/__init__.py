@@ -12,8 +12,9 @@ What a consumer group promises (``docs/delivery.md``):
 * a transient failure parks nothing: the group pauses and tries again.
 """
 
-from handoff_kit.consumer.applying import Consumer
+from handoff_kit.consumer.applying import ABREAST, Consumer
+from handoff_kit.consumer.in_hand import InHand
 from handoff_kit.consumer.model import Fenced, Group, ParkingCap, Received
 from handoff_kit.consumer.waiting import each
 
-__all__ = ["Consumer", "Fenced", "Group", "ParkingCap", "Received", "each"]
+__all__ = ["ABREAST", "Consumer", "Fenced", "Group", "InHand", "ParkingCap", "Received", "each"]

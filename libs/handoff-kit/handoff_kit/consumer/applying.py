@@ -33,6 +33,8 @@ from handoff_kit.tx import Tx
 
 log = logging.getLogger(__name__)
 _MOST_HELD = 200
+# Sets that one member may have in hand at once, each of its own share of the partitions.
+ABREAST = 2
 _GATE = """gate_moved AS (
     INSERT INTO {schema}.gate AS g (group_name, source, topic, key, sequence, blocked)
     SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::boolean[])
@@ -57,19 +59,18 @@ class Consumer:
         db: Database,
         group: Group,
         *,
-        shard: int = 0,
         park_cap: int = 200,
         park_window: timedelta = timedelta(minutes=1),
     ) -> None:
         self._db = db
         self._group = group
-        self._shard = shard
         self._schema = db.service
         self._cap = park_cap
         self._window = park_window
         self._parked_at: list[datetime] = []
         self.committed: dict[Place, int] = {}
-        self._held: list[Entry] = []  # Read, of no concern, and not yet committed.
+        # Read, of no concern, and not yet committed; by share.
+        self._held: list[list[Entry]] = [[] for _ in range(ABREAST)]
         self.applied = 0
         self.duplicates = 0
         self.skipped = 0
@@ -93,7 +94,7 @@ class Consumer:
                 [t for t, _ in places],
                 [p for _, p in places],
             )
-        self._held.clear()  # What is read from here on begins at these.
+        self._let_go(None)  # What is read from here on begins at these.
         self.committed = {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
         return self.committed
 
@@ -113,11 +114,13 @@ class Consumer:
                 )
             )
 
-    async def process(self, records: Sequence[Record]) -> bool:
+    async def process(self, records: Sequence[Record], share: int | None = None) -> bool:
         """Take *records* (each partition's in order, following on what was taken before).
 
         What is of no concern to the group is held until something is, or until `settle`: moving
         on past it is not worth a transaction of its own. Returns whether anything was committed.
+        *share*: all are of that share of the partitions (`share_of`); calls for several shares may
+        run at the same time, one without a share only by itself.
 
         Raises: Transient (Fenced, ParkingCap or the database's being away): nothing of the failed
         part is done, ``committed`` says how far it got; fetch again from there.
@@ -127,43 +130,53 @@ class Consumer:
         if not records:
             return False
         entries = [decode(record, self._group.events) for record in merged(records)]
-        if len(self._held) < _MOST_HELD and not any(_concerns(entry) for entry in entries):
-            self._held += entries
+        held = sum(map(len, self._held))
+        if held < _MOST_HELD and not any(_concerns(entry) for entry in entries):
+            for entry in entries:
+                self._held[share_of(entry.record)].append(entry)
             return False
-        held, self._held = self._held, []
-        await self._run([*held, *entries])
+        await self._run([*self._let_go(share), *entries], share or 0)
         return True
 
     async def settle(self) -> bool:
         """Commit what is held; whether anything was."""
-        held, self._held = self._held, []
+        held = self._let_go(None)
         if held:
-            await self._run(held)
+            await self._run(held, 0)
         return bool(held)
 
-    async def _run(self, entries: list[Entry]) -> None:
+    def _let_go(self, share: int | None) -> list[Entry]:
+        """What is held of a share, or of all."""
+        found: list[Entry] = []
+        for held in self._held if share is None else (self._held[share],):
+            found += held
+            held.clear()
+        return found
+
+    async def _run(self, entries: list[Entry], shard: int) -> None:
         try:
-            await setting_aside(partial(self._commit, entries))
+            await setting_aside(partial(self._commit, entries, shard))
         except Exception as error:
             if not is_event_fault(error):
                 raise
             if not isinstance(error, HandoffError):
                 log.exception("handling an event failed")
-            await self._search(entries, error)
+            await self._search(entries, shard, error)
 
-    async def _search(self, entries: list[Entry], error: Exception) -> None:
+    async def _search(self, entries: list[Entry], shard: int, error: Exception) -> None:
         """Some event of the set failed, and nobody said which."""
         if len(entries) > 1:
             # Halves find the bad event in log2(n) steps; each half is a set of its own.
             middle = len(entries) // 2
-            await self._run(entries[:middle])
-            await self._run(entries[middle:])
+            await self._run(entries[:middle], shard)
+            await self._run(entries[middle:], shard)
         else:
-            await self._commit(entries, {}, refused=error)
+            await self._commit(entries, shard, {}, refused=error)
 
     async def _commit(
         self,
         entries: list[Entry],
+        shard: int,
         waits: Mapping[Identity, str],
         refused: Exception | None = None,
     ) -> None:
@@ -175,7 +188,7 @@ class Consumer:
             now, gates, seen = await self._open(connection, ends, entries)
             before = {key: (gate.sequence, gate.blocked) for key, gate in gates.items()}
             decided = plan(entries, gates, seen, waits)
-            tx = Tx(connection, now, self._schema, self._shard)
+            tx = Tx(connection, now, self._schema, shard)
             if refused is not None:
                 self._refuse(decided, gates, refused)
             if decided.deliver:
@@ -339,7 +352,7 @@ class Consumer:
 
     async def repair(self, owned: frozenset[Place]) -> int:
         """Try what waits and what an operator asked for, for the partitions that are ours."""
-        done, self.waiting = await repair(self._db, self._group, self._shard, self.committed, owned)
+        done, self.waiting = await repair(self._db, self._group, self.committed, owned)
         self.emitted = self.emitted or bool(done)
         return done
 
@@ -351,6 +364,11 @@ def _creates(events: Sequence[Received]) -> dict[str, list[str]]:
         for event in events:
             found.setdefault(event.topic, []).append(event.cause.traceparent)
     return found
+
+
+def share_of(record: Record) -> int:
+    """Which of `ABREAST` shares its partition belongs to."""
+    return record.partition % ABREAST
 
 
 def _concerns(entry: Entry) -> bool:

@@ -56,16 +56,16 @@ class Group:
 
     ``events`` are the models it reads; other types on its topics are skipped and counted.
     ``topics`` are derived from them unless given. ``after`` is called after each commit.
-    ``lanes`` members run in one worker. ``linger``: seconds in which a set may fill, for a group
-    whose effect nobody waits for: fewer, fuller sets leave the time to the others.
+    ``batch``: events of a set, of which two are in hand at once when much waits. ``linger``:
+    seconds in which a set may fill, for a group whose effect nobody waits for: fewer, fuller sets
+    leave the time to the others.
     """
 
     name: str
     events: frozenset[type[Event]]
     apply: Apply
     topics: tuple[str, ...] = ()
-    lanes: int = 1
-    batch: int = 1000
+    batch: int = 700
     linger: float = 0.0
     after: Callable[[], None] | None = None
 

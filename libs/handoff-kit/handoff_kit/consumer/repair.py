@@ -58,13 +58,12 @@ class _Step:
 async def repair(
     db: Database,
     group: Group,
-    shard: int,
     committed: Mapping[Place, int],
     owned: frozenset[Place],
 ) -> tuple[int, bool]:
     """Handle keys with something to do; returns (events settled, whether some still wait)."""
     done = 0
-    repairer = _Repairer(db, group, shard, committed)
+    repairer = _Repairer(db, group, committed)
     while True:
         lanes, waiting = await repairer.due(owned)
         settled = await repairer.take(lanes)
@@ -74,10 +73,8 @@ async def repair(
 
 
 class _Repairer:
-    def __init__(
-        self, db: Database, group: Group, shard: int, committed: Mapping[Place, int]
-    ) -> None:
-        self._db, self._group, self._shard = db, group, shard
+    def __init__(self, db: Database, group: Group, committed: Mapping[Place, int]) -> None:
+        self._db, self._group = db, group
         self._committed = committed
         self._schema = db.service
 
@@ -152,7 +149,7 @@ class _Repairer:
             now = await connection.fetchval("SELECT clock_timestamp()")
             rows, stands = await self._read(connection, lanes, run)
             step = self._plan(lanes, rows, stands, run, waits)
-            tx = Tx(connection, now, self._schema, self._shard)
+            tx = Tx(connection, now, self._schema)
             if step.apply:
                 await self._group.apply(tx, list(merge(*step.apply.values(), key=_said_at)))
             await self._write(connection, step, now)

@@ -25,13 +25,15 @@ log = logging.getLogger(__name__)
 
 
 def _log_of(settings: CoreSettings, context: Context) -> Callable[[str], Log]:
-    """Makes a log for one lane; static members of Kafka need a name of their own each."""
+    """Makes a log for one group; static members of Kafka need a name of their own each."""
     if settings.bus == "embedded":
-        return lambda _lane: PostgresLog(settings.database_url, context.db.sets_role, context.wakes)
+        return lambda _group: PostgresLog(
+            settings.database_url, context.db.sets_role, context.wakes
+        )
     from handoff_kit.bus.kafka import KafkaLog
 
     name = settings.kafka_instance_id or f"{socket.gethostname()}-{os.getpid()}"
-    return lambda lane: KafkaLog(settings.kafka(), instance=f"{name}-{lane}")
+    return lambda group: KafkaLog(settings.kafka(), instance=f"{name}-{group}-0")
 
 
 async def run_worker(
@@ -59,10 +61,8 @@ async def run_worker(
             relays.append(relay.run(drain))
             open_log = _log_of(settings, context)
             for group in built.groups:
-                for lane in range(group.lanes):
-                    lane_log = open_log(f"{group.name}-{lane}")
-                    runner = GroupRunner(context.db, group, lane_log, context.wakes, lane=lane)
-                    work.append(runner.run(stop))
+                runner = GroupRunner(context.db, group, open_log(group.name), context.wakes)
+                work.append(runner.run(stop))
             periodics = (*built.periodics, *_housekeeping(context.service))
             work += [_run_periodic(context, periodic, stop) for periodic in periodics]
             work += [loop.run(stop) for loop in built.loops]
