@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 C = TypeVar("C")
 KEPT_DAYS = 7
 _TURNS = 3
+_LEAST = 8  # A smaller set is not divided.
 _ANSWERS = """answered AS (
     INSERT INTO {schema}.idempotency
         (agency_id, client, route, key, request_hash, status, headers, body)
@@ -103,7 +104,8 @@ class Doorway(Generic[C]):
         self._waiting: list[_Waiting[C]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._free = set(range(writers))
-        self._starting = 0  # Writers that have not taken their set yet.
+        self._starting = False  # A writer has not taken its set yet.
+        self._in_hand = 0  # Commands of the sets under way.
 
     async def submit(self, command: C, *, idempotency: Idempotency | None = None) -> Answer:
         """Run *command* durably and answer it.
@@ -126,25 +128,39 @@ class Doorway(Generic[C]):
             await asyncio.gather(*self._running, return_exceptions=True)
 
     def _kick(self) -> None:
-        while len(self._free) > 0 and self._waiting and self._starting < len(self._waiting):
-            writer = self._free.pop()
-            self._starting += 1
-            # A set is of many requests: it must not stand in the trace of the one that began it.
-            task = asyncio.create_task(self._serve(writer), context=Context())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if not self._free or not self._waiting or self._starting:
+            return
+        # While a set is under way, a few commands wait for more: a transaction of their own would
+        # take as long as that of many.
+        if self._in_hand and 2 * len(self._waiting) < self._share():
+            return
+        self._starting = True
+        writer = self._free.pop()
+        # A set is of many requests: it must not stand in the trace of the one that began it.
+        task = asyncio.create_task(self._serve(writer), context=Context())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _share(self) -> int:
+        """A writer's fair part of all that is under way. With one that takes all and one that gets
+        the rest, nothing is decided while the large set waits for the database.
+        """
+        return -(-(self._in_hand + len(self._waiting)) // self._writers)
 
     async def _serve(self, writer: int) -> None:
         # Requests that are being read at this moment hand in their commands first: fuller sets
         # cost less each, and three turns of the loop cost next to nothing.
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-        self._starting -= 1
-        members, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        count = min(max(self._share(), _LEAST), self._most)
+        members, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._starting = False
+        self._in_hand += len(members)
+        self._kick()
         try:
-            if members:
-                await self._run(members, writer)
+            await self._run(members, writer)
         finally:
+            self._in_hand -= len(members)
             self._free.add(writer)
             self._kick()
 

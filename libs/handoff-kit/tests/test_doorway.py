@@ -66,6 +66,56 @@ async def test_commands_that_wait_share_a_set_and_each_is_answered(doorway, admi
     assert len(await said(db)) == 50
 
 
+@pytest.fixture
+async def held(db):
+    """``(doorway, begun, go_on)``: sets end in the order they began, one for each ``go_on``."""
+    begun, go_on = [], asyncio.Semaphore(0)
+
+    async def apply(tx: Tx, commands: Sequence[Note]):
+        begun.append(len(commands))
+        await go_on.acquire()
+        return [Answer(201, {})] * len(commands)
+
+    made = Doorway(db, apply, Wakes(), hash_key=b"k" * 32)
+    yield made, begun, go_on
+    for _ in range(100):
+        go_on.release()
+    await made.close()
+
+
+async def reached(begun, expected):
+    async with asyncio.timeout(5):
+        while begun != expected:
+            await asyncio.sleep(0.005)
+    await asyncio.sleep(0.02)
+    assert begun == expected
+
+
+async def test_what_is_under_way_is_shared_between_the_writers(held):
+    doorway, begun, go_on = held
+    work = [asyncio.ensure_future(doorway.submit(Note("first")))]
+    await reached(begun, [1])
+    work += [asyncio.ensure_future(doorway.submit(Note(f"n{i}"))) for i in range(31)]
+    await reached(begun, [1, 16])
+    go_on.release()
+    await reached(begun, [1, 16, 15])
+    go_on.release()
+    go_on.release()
+    await asyncio.gather(*work)
+
+
+async def test_a_few_commands_wait_for_more_while_a_set_is_under_way(held):
+    doorway, begun, go_on = held
+    work = [asyncio.ensure_future(doorway.submit(Note(f"n{i}"))) for i in range(8)]
+    await reached(begun, [8])
+    work += [asyncio.ensure_future(doorway.submit(Note(f"later-{i}"))) for i in range(2)]
+    await reached(begun, [8])
+    go_on.release()
+    await reached(begun, [8, 2])
+    go_on.release()
+    await asyncio.gather(*work)
+
+
 async def test_a_refusal_leaves_no_trace_and_its_neighbours_go_through(doorway, admin, db):
     notes = [Note("a"), Note("b", refuse=Invalid("no")), Note("c")]
     results = await asyncio.gather(*map(doorway.submit, notes), return_exceptions=True)
