@@ -366,7 +366,7 @@ async def test_what_waits_for_one_endpoint_goes_out_without_waiting_for_the_cloc
     await group.feed(*[c.made() for c in cases], source="/handoff/referral")
     group.group.after()
     await receiver.wait(150, seconds=4)
-    assert receiver.connections <= 4
+    assert 4 < receiver.connections <= 16  # It keeps up, so it gets more at once.
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 150
 
 

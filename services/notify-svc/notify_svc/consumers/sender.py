@@ -1,12 +1,13 @@
 """Sends what is due: claim a set, send outside any transaction, record the outcomes as a set.
 
 A claim is a lease: who dies between sending and recording leaves it to run out, and the same
-webhook-id goes again. One endpoint has at most ``each`` exchanges in flight, so a slow one takes
-no room from the others.
+webhook-id goes again. An endpoint has as many exchanges in flight as it keeps up with
+(`domain.window`), so a slow one takes no room from the others.
 """
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from handoff_kit.wakes import Wakes
 from notify_svc.clients.mail import Mail, Mailer
 from notify_svc.clients.webhooks import Webhook, WebhookClient
 from notify_svc.domain.delivery import Attempted
+from notify_svc.domain.window import FEW, Windows
 from notify_svc.domain.words import render_mail
 from notify_svc.handlers.outcomes import Outcome
 from notify_svc.tables.deliveries import claim_mail, claim_webhooks
@@ -44,9 +46,9 @@ _LAST_SECONDS = 10.0  # for what is in flight when told to stop
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``each``: exchanges in flight for one endpoint. ``lease``: longer than any exchange."""
+    """``each``: most exchanges in flight for one endpoint. ``lease``: longer than any exchange."""
 
-    each: int = 4
+    each: int = 16
     lease: timedelta = timedelta(seconds=30)
 
     @classmethod
@@ -80,6 +82,7 @@ class Sender:
         self._clock = clock
         self._origin = origin
         self._limits = limits or Limits()
+        self._windows = Windows(self._limits.each)
         self._secrets: dict[UUID, tuple[bytes, bytes]] = {}
         self._in_flight: Counter[UUID] = Counter()
         self._more: set[UUID] = set()  # Endpoints that a claim filled, so that more may be due.
@@ -145,12 +148,13 @@ class Sender:
 
     async def _claim_webhooks(self, room: int, only: set[UUID] | None) -> None:
         busy = self._in_flight.copy()  # Exchanges end while the claim is made.
+        windows = {id_: self._windows.of(id_) for id_ in {*busy, *self._windows.known()}}
         async with self._db.sets() as connection:
             rows = await claim_webhooks(
                 connection,
                 lease=self._limits.lease,
-                busy=busy,
-                each=self._limits.each,
+                places={id_: max(most - busy[id_], 0) for id_, most in windows.items()},
+                otherwise=min(FEW, self._limits.each),
                 most=room,
                 only=None if only is None else sorted(only),
             )
@@ -160,11 +164,11 @@ class Sender:
             self._begin(self._webhook(row), self._forget)
         self._more -= only or set()
         for endpoint_id in {*claimed, *(busy if only is None else only)}:
-            if busy[endpoint_id] + claimed[endpoint_id] >= self._limits.each:
+            if busy[endpoint_id] + claimed[endpoint_id] >= self._windows.of(endpoint_id):
                 self._more.add(endpoint_id)
         if len(rows) == room:
             self._look_everywhere = True
-        freed = [id_ for id_ in self._more if self._in_flight[id_] < self._limits.each]
+        freed = [id_ for id_ in self._more if self._in_flight[id_] < self._windows.of(id_)]
         if freed:
             self.poke(freed)
 
@@ -218,7 +222,8 @@ class Sender:
         await self._record(row, at=now, attempted=attempted)
 
     async def _exchange(self, row: Any, at: int) -> Attempted:
-        return await self._webhooks.send(
+        began = time.monotonic()
+        attempted = await self._webhooks.send(
             Webhook(
                 url=row.url,
                 webhook_id=row.webhook_id,
@@ -229,6 +234,9 @@ class Sender:
             ),
             at,
         )
+        took = time.monotonic() - began
+        self._windows.note(row.endpoint_id, succeeded=attempted.succeeded, seconds=took)
+        return attempted
 
     async def _mail(self, row: Any) -> None:
         if not row.allowed:

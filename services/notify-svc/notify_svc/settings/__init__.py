@@ -20,15 +20,15 @@ class NotifySettings(HandoffSettings):
 
     ``smtp_url``: ``smtp://[user:password@]host[:port]`` (STARTTLS where the server offers it) or
     ``smtps://`` (TLS at once); empty: mails become files under ``$HANDOFF_HOME/outbox-mail``.
-    ``webhook_timeout``: seconds for a whole exchange. ``webhook_concurrency``: exchanges at once
-    with one endpoint, a process. ``webhook_allow_private``: for tests and closed networks.
+    ``webhook_timeout``: seconds for a whole exchange. ``webhook_concurrency``: most exchanges at
+    once with one endpoint, a process. ``webhook_allow_private``: for tests and closed networks.
     """
 
     smtp_url: Annotated[SmtpUrl | None, BeforeValidator(_none_if_empty)] = Field(None, repr=False)
     mail_from: str = Field(default="handoff@localhost", min_length=3, max_length=254)
     webhook_allow_private: bool = False
     webhook_timeout: float = Field(default=15.0, gt=0, le=60)
-    webhook_concurrency: int = Field(default=4, ge=1, le=64)
+    webhook_concurrency: int = Field(default=16, ge=1, le=64)
 
 
 __all__ = ["NotifySettings", "load_policy"]

@@ -126,12 +126,12 @@ _CLAIM_WEBHOOKS = f"""
 WITH picked AS MATERIALIZED (
     SELECT d.agency_id, d.id
     FROM notify.endpoint e
-    LEFT JOIN unnest($2::uuid[], $3::int[]) AS busy(id, used) ON busy.id = e.id
+    LEFT JOIN unnest($2::uuid[], $3::int[]) AS known(id, places) ON known.id = e.id
     CROSS JOIN LATERAL (
         SELECT d.agency_id, d.id FROM notify.delivery d
         WHERE d.agency_id = e.agency_id AND d.endpoint_id = e.id AND d.status = 'pending'
             AND d.next_try_at <= statement_timestamp()
-        ORDER BY d.next_try_at LIMIT GREATEST($4 - COALESCE(busy.used, 0), 0)
+        ORDER BY d.next_try_at LIMIT COALESCE(known.places, $4)
         FOR UPDATE SKIP LOCKED
     ) d
     WHERE e.enabled AND (NOT $6 OR e.id = ANY($7::uuid[])) LIMIT $5
@@ -166,12 +166,14 @@ async def claim_webhooks(
     conn: Connection,
     *,
     lease: timedelta,
-    busy: Mapping[UUID, int],
-    each: int,
+    places: Mapping[UUID, int],
+    otherwise: int,
     most: int,
     only: Sequence[UUID] | None,
 ) -> list[Any]:
-    """Take due webhooks, at most *each* in flight for one endpoint, *only* of these if given.
+    """Take due webhooks, for an endpoint at most its *places*, *only* of these if given.
+
+    *otherwise*: places of endpoints that are not named.
 
     ``allowed`` says whether the consent that a delivery rests on holds at this moment.
     """
@@ -180,9 +182,9 @@ async def claim_webhooks(
         await conn.fetch(
             _CLAIM_WEBHOOKS,
             lease,
-            list(busy),
-            list(busy.values()),
-            each,
+            list(places),
+            list(places.values()),
+            otherwise,
             most,
             only is not None,
             list(only or ()),
