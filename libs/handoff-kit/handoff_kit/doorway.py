@@ -81,6 +81,7 @@ class Doorway(Generic[C]):
 
     ``writers`` sets may be in flight at once; a set has at most ``most`` commands. More than
     ``queue`` waiting commands are refused with 503: better a clear no than a long silence.
+    ``linger``: seconds in which a set may fill, where nobody waits for the answer.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Doorway(Generic[C]):
         writers: int = 2,
         most: int = 128,
         queue: int = 2000,
+        linger: float = 0.0,
     ) -> None:
         self._db = db
         self._apply = apply
@@ -101,6 +103,7 @@ class Doorway(Generic[C]):
         self._writers = writers
         self._most = most
         self._queue = queue
+        self._linger = linger
         self._waiting: list[_Waiting[C]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._free = set(range(writers))
@@ -152,6 +155,8 @@ class Doorway(Generic[C]):
         # cost less each, and three turns of the loop cost next to nothing.
         for _ in range(_TURNS):
             await asyncio.sleep(0)
+        if self._linger:
+            await asyncio.sleep(self._linger)
         count = min(max(self._share(), _LEAST), self._most)
         members, self._waiting = self._waiting[:count], self._waiting[count:]
         self._starting = False

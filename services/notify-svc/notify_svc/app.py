@@ -19,6 +19,9 @@ from notify_svc.settings import NotifySettings, load_policy
 from notify_svc.tables.wakes import FEED
 
 MAIL_FOLDER = "outbox-mail"
+# Seconds in which outcomes gather: nobody waits for them, and after a crash the delivery is sent
+# again under its id either way.
+_OUTCOMES_GATHER = 0.025
 
 
 async def build(context: Context) -> Built:
@@ -40,7 +43,7 @@ def wire(context: Context, settings: NotifySettings) -> Built:
     )
     sender = Sender(
         context.db,
-        context.doorway(record),
+        context.doorway(record, writers=1, linger=_OUTCOMES_GATHER),
         webhooks,
         _mailer(context, settings),
         context.keys,

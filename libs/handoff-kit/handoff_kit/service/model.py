@@ -104,10 +104,12 @@ class Context:
     def url(self, service: str) -> str:
         return self.settings.url(service)
 
-    def doorway(self, apply: Apply[C], *, writers: int = 2) -> Doorway[C]:
+    def doorway(self, apply: Apply[C], *, writers: int = 2, linger: float = 0.0) -> Doorway[C]:
         """A doorway on this service's database."""
         hash_key = self.index("", "idempotency", self.service) if self.index else os.urandom(32)
-        made = Doorway(self.db, apply, self.wakes, hash_key=hash_key, writers=writers)
+        made = Doorway(
+            self.db, apply, self.wakes, hash_key=hash_key, writers=writers, linger=linger
+        )
         self.doorways.append(made)
         return made
 

@@ -168,7 +168,7 @@ class Sender:
                 self._more.add(endpoint_id)
         if len(rows) == room:
             self._look_everywhere = True
-        freed = [id_ for id_ in self._more if self._in_flight[id_] < self._windows.of(id_)]
+        freed = [id_ for id_ in self._more if self._has_room(id_)]
         if freed:
             self.poke(freed)
 
@@ -200,9 +200,14 @@ class Sender:
         if self._in_flight[endpoint_id] <= 0:
             del self._in_flight[endpoint_id]
         if endpoint_id in self._more:
-            self.poke([endpoint_id])
+            if self._has_room(endpoint_id):
+                self.poke([endpoint_id])
         elif self._due or self._look_everywhere:  # There was no place for any.
             self._woken.set()
+
+    def _has_room(self, endpoint_id: UUID) -> bool:
+        """Whether half of its places are free: a claim for each one would be a transaction each."""
+        return 2 * self._in_flight[endpoint_id] <= self._windows.of(endpoint_id)
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

@@ -122,10 +122,13 @@ leased AS (
         jsonb_array_length(d.attempts) AS tried, d.earlier
 )"""
 
+# A claim need not outlive a crash: without it, the delivery is only tried again sooner.
+_NO_WAIT = "no_wait AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
+
 _CLAIM_WEBHOOKS = f"""
-WITH picked AS MATERIALIZED (
+WITH {_NO_WAIT}, picked AS MATERIALIZED (
     SELECT d.agency_id, d.id
-    FROM notify.endpoint e
+    FROM no_wait, notify.endpoint e
     LEFT JOIN unnest($2::uuid[], $3::int[]) AS known(id, places) ON known.id = e.id
     CROSS JOIN LATERAL (
         SELECT d.agency_id, d.id FROM notify.delivery d
@@ -144,10 +147,10 @@ LEFT JOIN notify.consent c ON c.agency_id = l.agency_id AND c.consent_id = l.con
 """
 
 _CLAIM_MAIL = f"""
-WITH picked AS MATERIALIZED (
-    SELECT d.agency_id, d.id FROM notify.delivery d
+WITH {_NO_WAIT}, picked AS MATERIALIZED (
+    SELECT d.agency_id, d.id FROM no_wait, notify.delivery d
     WHERE d.status = 'pending' AND d.channel = 'email' AND d.next_try_at <= statement_timestamp()
-    ORDER BY d.next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    ORDER BY d.next_try_at LIMIT $2 FOR UPDATE OF d SKIP LOCKED
 ), {_LEASED}
 SELECT l.*, p.email, p.language, n.template, n.params,
        COALESCE(p.channels ? 'email', false) AS wanted,
@@ -157,9 +160,6 @@ LEFT JOIN notify.preference p ON p.agency_id = l.agency_id AND p.owner = l.owner
 JOIN notify.notice n ON n.agency_id = l.agency_id AND n.id = l.notice_id
 LEFT JOIN notify.consent c ON c.agency_id = l.agency_id AND c.consent_id = l.consent_id
 """
-
-# A claim need not outlive a crash: without it, the delivery is only tried again sooner.
-_NO_WAIT = "SET LOCAL synchronous_commit = off"
 
 
 async def claim_webhooks(
@@ -177,7 +177,6 @@ async def claim_webhooks(
 
     ``allowed`` says whether the consent that a delivery rests on holds at this moment.
     """
-    await conn.execute(_NO_WAIT)
     return list(
         await conn.fetch(
             _CLAIM_WEBHOOKS,
@@ -194,7 +193,6 @@ async def claim_webhooks(
 
 async def claim_mail(conn: Connection, *, lease: timedelta, most: int) -> list[Any]:
     """Take due mails, with address and language as the owner wants them at this moment."""
-    await conn.execute(_NO_WAIT)
     return list(await conn.fetch(_CLAIM_MAIL, lease, most))
 
 
