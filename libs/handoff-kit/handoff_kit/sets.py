@@ -16,7 +16,6 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.sql import Select
 from sqlalchemy.types import LargeBinary
 from sqlmodel import SQLModel
 
@@ -267,14 +266,6 @@ async def fetch(
 def _select_sql(model: type[SQLModel]) -> str:
     table = table_of(model)
     return f"SELECT {_quoted(c.name for c in table.columns)} FROM {_name(table)} "
-
-
-async def select(connection: Connection, statement: "Select[Any]") -> list[Any]:
-    """Run a SQLModel/SQLAlchemy ``select`` on the same connection, for reads with filters."""
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    names = compiled.positiontup or ()
-    parameters = compiled.construct_params()
-    return list(await connection.fetch(str(compiled), *[parameters[n] for n in names]))
 
 
 def _count(status: str) -> int:
