@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Literal
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Dialect, Table
@@ -60,10 +61,12 @@ def _quoted(columns: Iterable[str]) -> str:
     return ", ".join(f'"{c}"' for c in columns)
 
 
+@lru_cache(maxsize=512)
 def _columns(model: type[SQLModel]) -> tuple[str, ...]:
     return tuple(c.name for c in table_of(model).columns if c.identity is None)
 
 
+@lru_cache(maxsize=512)
 def _key(model: type[SQLModel]) -> tuple[str, ...]:
     return tuple(c.name for c in table_of(model).primary_key.columns)
 
@@ -103,7 +106,14 @@ def _arguments(
         else:
             kept = [{c: getattr(row, c) for c in plain} for row in rows]
         arrays = [list(map(attrgetter(c), rows)) for c in sealed]
-    return [orjson.dumps(kept, default=str).decode(), *arrays]
+    return [orjson.dumps(kept, default=_text).decode(), *arrays]
+
+
+def _text(value: Any) -> str:
+    """The driver's own UUIDs. Raises: TypeError for anything else that JSON has no word for."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError
 
 
 @lru_cache(maxsize=512)
@@ -149,16 +159,11 @@ def inserting(
     return Part(_insert_sql(model, on_conflict), arguments, f"insert {table_of(model).name}")
 
 
-def updating(
-    model: type[SQLModel],
-    rows: Sequence[Row],
-    columns: Sequence[str],
-    key: Sequence[str] | None = None,
-) -> Part | None:
-    """A part that writes *columns* of *rows*, found by *key* (the primary key unless given)."""
+def updating(model: type[SQLModel], rows: Sequence[Row], columns: Sequence[str]) -> Part | None:
+    """A part that writes *columns* of *rows*, found by their primary key."""
     if not rows:
         return None
-    by, changed = tuple(key) if key else _key(model), tuple(columns)
+    by, changed = _key(model), tuple(columns)
     arguments = _arguments(model, rows, (*by, *changed))
     return Part(_update_sql(model, changed, by), arguments, f"update {table_of(model).name}")
 

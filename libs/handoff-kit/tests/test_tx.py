@@ -7,7 +7,9 @@ import orjson
 import pytest
 from event_schemas.cases import CaseClosed
 from event_schemas.codes import CaseStatus
+from handoff_kit import sets
 from handoff_kit.tx import Tx
+from sqlmodel import Field, SQLModel
 
 NOW = datetime(2026, 11, 20, 9, 15, 42, 123456, tzinfo=UTC)
 
@@ -31,3 +33,14 @@ def test_a_restricted_event_cannot_be_joined_by_its_set_s_time(restricted, said)
     headers = orjson.loads(emitted.headers)
     assert headers["ce_time"] == said
     assert emitted.topic == ("handoff.restricted.cases" if restricted else "handoff.cases")
+
+
+class Word(SQLModel, table=True):
+    id: int = Field(primary_key=True)
+    word: str
+
+
+@pytest.mark.parametrize("value", [b"sealed", {1}, object()])
+def test_a_value_that_is_no_column_s_is_refused_and_not_written_as_what_python_calls_it(value):
+    with pytest.raises(TypeError):
+        sets.inserting(Word, [{"id": 1, "word": value}])
