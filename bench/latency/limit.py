@@ -96,7 +96,8 @@ class _Kafka:
 
     async def __aenter__(self) -> "_Kafka":
         from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-        from handoff_kit.bus.kafka import KafkaLog, KafkaSettings
+        from handoff_kit.bus.kafka import KafkaLog
+        from handoff_kit.bus.kafka_settings import KafkaSettings
 
         log = KafkaLog(KafkaSettings(self._bootstrap))
         await log.create_topics({self._topic: (1, None)})

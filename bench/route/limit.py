@@ -2,7 +2,8 @@
 
 The rows come from a database that ours has just routed in. Each set of ours becomes one
 transaction here, one bare ``unnest`` insert a table, on as many connections as ours has sets in
-hand; one more connection moves the outbox to the log, as ours does.
+hand; one more connection moves the outbox to the log, as ours does; to Kafka it is sent by our
+own publisher, in batches, and deleted.
 """
 
 import asyncio
@@ -14,7 +15,9 @@ from typing import Any
 
 import asyncpg
 import orjson
-from aiokafka import AIOKafkaProducer
+from handoff_kit.bus.kafka_publisher import KafkaPublisher
+from handoff_kit.bus.kafka_settings import KafkaSettings
+from handoff_kit.bus.ports import Outgoing
 from handoff_kit.consumer import ABREAST
 from handoff_kit.db import Connection, connect
 
@@ -38,7 +41,7 @@ class Set:
     statements: list[Statement] = field(default_factory=list)
     log: Statement | None = None
     outbox: Statement | None = None
-    records: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]] = field(default_factory=list)
+    records: list[Outgoing] = field(default_factory=list)
 
 
 async def write(*, url: str, source: str, bootstrap: str | None = None) -> dict[str, Any]:
@@ -48,12 +51,7 @@ async def write(*, url: str, source: str, bootstrap: str | None = None) -> dict[
     address. With *bootstrap* the records go to Kafka, else to the embedded log.
     """
     sets = await captured(source, to_kafka=bootstrap is not None)
-    producer = None
-    if bootstrap is not None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=0
-        )
-        await producer.start()
+    publisher = KafkaPublisher(KafkaSettings(bootstrap)) if bootstrap is not None else None
     waiting = iter(sets)
     ready: asyncio.Queue[Set | None] = asyncio.Queue()
     connections = [await connect(url, ROLE) for _ in range(ABREAST + 1)]
@@ -73,12 +71,8 @@ async def write(*, url: str, source: str, bootstrap: str | None = None) -> dict[
         while (each := await ready.get()) is not None:
             assert each.outbox is not None
             count = len(each.outbox.columns[0])
-            if producer is not None:
-                sent = [
-                    await producer.send(topic, value, key, headers=headers)
-                    for topic, key, value, headers in each.records
-                ]
-                await asyncio.gather(*sent)
+            if publisher is not None:
+                assert not any(await publisher.send(each.records))
                 await mover.execute(_FORGET, count)
             else:
                 assert each.log is not None
@@ -89,8 +83,8 @@ async def write(*, url: str, source: str, bootstrap: str | None = None) -> dict[
     ready.put_nowait(None)
     await relaying
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    if producer is not None:
-        await producer.stop()
+    if publisher is not None:
+        await publisher.close()
     for connection in connections:
         await connection.close()
     return {"seconds": seconds, "python_cpu": cpu, "sets": len(sets)}
@@ -213,13 +207,7 @@ async def _records(
         sets[n].outbox = Statement(_OUTBOX, [[r[c] for r in events] for c in named])
         if to_kafka:
             sets[n].records = [
-                (
-                    row["topic"],
-                    row["key"].encode(),
-                    row["value"],
-                    [(name, text.encode()) for name, text in headers.items()],
-                )
-                for row, headers in said
+                Outgoing(row["topic"], row["key"], headers, row["value"]) for row, headers in said
             ]
         else:
             named = ("topic", "partition", "log_offset", "key", "headers", "sequence", "value")

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from event_schemas.registry import TOPICS
-from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher, KafkaSettings
+from handoff_kit.bus.kafka import KafkaLog
+from handoff_kit.bus.kafka_publisher import KafkaPublisher
+from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.bus.ports import Log, Lookup, Place, Reader, Record
 from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher
 from handoff_kit.consumer import Group

@@ -23,7 +23,9 @@ from event_schemas.registry import TOPICS
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 from handoff_cli.demo_city.ids import AGENCY
-from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher, KafkaSettings
+from handoff_kit.bus.kafka import KafkaLog
+from handoff_kit.bus.kafka_publisher import KafkaPublisher
+from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.cities import city_folder
 from handoff_kit.consumer import Received
 from handoff_kit.db import connect

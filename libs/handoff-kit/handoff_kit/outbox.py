@@ -24,6 +24,8 @@ from handoff_kit.wakes import Wakes
 
 log = logging.getLogger(__name__)
 BATCH = 1000
+# Sent at once: beside a busy consumer each wait for the database or a broker takes long.
+SENT = 4000
 POLL_SECONDS = 0.25
 # A relay that was stopped holds the lock no longer than this. A send to Kafka may take twenty.
 _SILENT_SECONDS = 30
@@ -92,7 +94,7 @@ class Sender:
         rows = await connection.fetch(
             f"SELECT id, topic, key, sequence, headers, value FROM {self._service}.outbox"
             " ORDER BY id LIMIT $1",
-            BATCH,
+            SENT,
         )
         if not rows:
             return 0

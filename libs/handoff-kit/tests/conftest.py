@@ -13,7 +13,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from event_schemas.cases import CaseClosed
 from event_schemas.codes import CaseStatus
-from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher
+from handoff_kit.bus.kafka import KafkaLog
+from handoff_kit.bus.kafka_publisher import KafkaPublisher
 from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.bus.ports import Log, Outgoing, Publisher
 from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from handoff_kit.bus.kafka import KafkaLog, KafkaPublisher
+from handoff_kit.bus.kafka import KafkaLog
+from handoff_kit.bus.kafka_publisher import KafkaPublisher
 from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.errors import Transient
 from handoff_kit.groups import GroupRunner

@@ -22,7 +22,7 @@ on_embedded = pytest.mark.parametrize("bus", ["embedded"], indirect=True)
 # A relay as a process of its own: dsn, bootstrap servers.
 _RELAY = """
 import asyncio, sys
-from handoff_kit.bus.kafka import KafkaPublisher
+from handoff_kit.bus.kafka_publisher import KafkaPublisher
 from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.outbox import Relay, Sender
 from handoff_kit.wakes import Wakes

@@ -1,4 +1,4 @@
-"""Apache Kafka behind the ports, by aiokafka. The only module that knows it."""
+"""Apache Kafka as a log that groups read, by aiokafka."""
 
 import asyncio
 import contextlib
@@ -7,18 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import (
-    KafkaError,
-    MessageSizeTooLargeError,
-    TopicAlreadyExistsError,
-)
-from event_schemas.registry import is_restricted
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from handoff_kit.bus.kafka_settings import KafkaSettings
-from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Place, Record, Rejected
+from handoff_kit.bus.ports import Lookup, Place, Record
 from handoff_kit.errors import Transient
 
 log = logging.getLogger(__name__)
@@ -307,100 +302,11 @@ class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def _record(message: Any) -> Record:
-    headers: dict[str, str] = {}
-    for name, value in message.headers:
-        headers[name] = value.decode("utf-8", "replace") if value is not None else ""
+    headers = {
+        name: value.decode("utf-8", "replace") if value is not None else ""
+        for name, value in message.headers
+    }
     key = message.key.decode("utf-8", "replace") if message.key is not None else ""
     return Record(
         message.topic, message.partition, message.offset, key, headers, message.value or b""
     )
-
-
-class KafkaPublisher:
-    """An idempotent producer, made anew after any failure: a producer that failed may stay so."""
-
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
-        self._producer: AIOKafkaProducer | None = None
-
-    async def _ready(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **self._settings.client(),
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                max_request_size=MAX_RECORD_BYTES + 4096,
-                request_timeout_ms=20_000,
-                metadata_max_age_ms=30_000,
-            )
-            try:
-                await producer.start()
-            except KafkaError as error:
-                await _stop(producer)
-                raise Transient("the log cannot be reached now") from error
-            self._producer = producer
-        return self._producer
-
-    async def send(self, records: Sequence[Outgoing]) -> list[BaseException | None]:
-        producer = await self._ready()
-        results: list[BaseException | None] = [None] * len(records)
-        futures: list[asyncio.Future[Any] | None] = []
-        for i, record in enumerate(records):
-            try:
-                if len(record.value) > MAX_RECORD_BYTES:
-                    raise Rejected(
-                        f"a record of {len(record.value)} bytes is larger than {MAX_RECORD_BYTES}"
-                    )
-                futures.append(
-                    await producer.send(
-                        record.topic,
-                        key=record.key.encode(),
-                        value=record.value,
-                        headers=[(name, text.encode()) for name, text in record.headers.items()],
-                        timestamp_ms=_told_at(record.topic),
-                    )
-                )
-            except (KafkaError, Rejected) as error:
-                too_large = isinstance(error, MessageSizeTooLargeError)
-                results[i] = (
-                    Rejected("the record is larger than the log takes") if too_large else error
-                )
-                futures.append(None)
-        waiting = [f for f in futures if f is not None]
-        done = iter(await asyncio.gather(*waiting, return_exceptions=True))
-        for i, future in enumerate(futures):
-            if future is not None:
-                outcome = next(done)
-                results[i] = outcome if isinstance(outcome, BaseException) else None
-        _skip_rest_of_failed_keys(records, results)
-        if any(r is not None and not isinstance(r, Rejected) for r in results):
-            await self.close()
-        return results
-
-    async def close(self) -> None:
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
-            await _stop(producer)
-
-
-def _told_at(topic: str) -> int | None:
-    """The record's time: of a restricted topic only the minute; None is now."""
-    return int(time.time() // 60) * 60_000 if is_restricted(topic) else None
-
-
-def _skip_rest_of_failed_keys(
-    records: Sequence[Outgoing], results: list[BaseException | None]
-) -> None:
-    failed: dict[tuple[str, str], BaseException] = {}
-    for i, record in enumerate(records):
-        where = (record.topic, record.key)
-        if results[i] is not None:
-            failed.setdefault(where, results[i])  # type: ignore[arg-type]
-        elif where in failed:
-            results[i] = failed[where]
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(KafkaError, asyncio.TimeoutError):
-        await asyncio.wait_for(producer.stop(), 10)

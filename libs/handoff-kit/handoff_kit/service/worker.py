@@ -52,7 +52,7 @@ async def run_worker(
         for context, built in stage.built:
             step: Any = Mover(context.service, context.wakes)
             if settings.bus == "kafka":
-                from handoff_kit.bus.kafka import KafkaPublisher
+                from handoff_kit.bus.kafka_publisher import KafkaPublisher
 
                 publisher = KafkaPublisher(settings.kafka())
                 closing.append(publisher.close)
