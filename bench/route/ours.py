@@ -45,9 +45,9 @@ class _TimedReader:
         self._owner = owner
         self._reader = reader
 
-    async def fetch(self, limit: int, wait: float) -> list[Record]:
+    async def fetch(self, limit: int, wait: float, linger: float = 0.0) -> list[Record]:
         asked = time.perf_counter()
-        records = await self._reader.fetch(limit, wait)
+        records = await self._reader.fetch(limit, wait, linger)
         if records and self._owner.first is None:
             self._owner.first = asked
         return records

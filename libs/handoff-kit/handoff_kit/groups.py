@@ -16,6 +16,7 @@ from handoff_kit.telemetry import process_metrics, record_poll, recording
 from handoff_kit.wakes import Wakes
 
 log = logging.getLogger(__name__)
+_FETCH_SECONDS = 0.25
 _REPAIR_SECONDS = 1.0
 _WAITING_SECONDS = 0.1
 # The same while sets are in hand, which have to end first.
@@ -139,11 +140,8 @@ class GroupRunner:
         most = hands.room
         if not most:
             return []
-        records = await reader.fetch(most, 0 if hands.busy else 0.25)
-        left = most - len(records)
-        if records and left and self._group.linger and not hands.busy:
-            await asyncio.sleep(self._group.linger)
-            records += await reader.fetch(left, 0)
+        wait, linger = (0, 0) if hands.busy else (_FETCH_SECONDS, self._group.linger)
+        records = await reader.fetch(most, wait, linger)
         if records and recording():
             record_poll(self._group.name, Counter(r.topic for r in records), began)
         return records

@@ -60,6 +60,32 @@ async def test_the_log_tells_of_a_restricted_record_only_the_minute(bus, admin, 
     assert minute < times[usual.key] < minute + 60
 
 
+async def test_a_reader_that_lingers_brings_what_comes_meanwhile(bus, closed, outgoing):
+    async def lookup(places):
+        return dict.fromkeys(places, 0) | {("handoff.cases", p): e for p, e in bus.ends.items()}
+
+    first, second = (outgoing(closed(uuid4()), 1) for _ in range(2))
+    reader = await bus.new_log().reader(f"g-{uuid4().hex[:8]}", ["handoff.cases"], lookup)
+    try:
+        async with asyncio.timeout(30):
+            while await reader.fetch(10, 0.1) or not reader.assigned():
+                pass
+
+            async def send() -> None:
+                await asyncio.sleep(0.05)
+                await bus.publisher.send([first])
+                await asyncio.sleep(0.2)
+                await bus.publisher.send([second])
+
+            sending = asyncio.create_task(send())
+            while not (found := await reader.fetch(10, 1.0, 1.0)):
+                pass
+            await sending
+    finally:
+        await reader.close()
+    assert {r.key for r in found} == {first.key, second.key}
+
+
 async def written(bus, admin, keys: list[str]) -> dict[str, float]:
     """Key → the time that the log itself keeps of its record, in seconds of the epoch."""
     if bus.settings is None:

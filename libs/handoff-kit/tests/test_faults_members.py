@@ -39,8 +39,8 @@ class Stopped:
     holding: asyncio.Event = field(default_factory=asyncio.Event)
     rewound: int = 0
 
-    async def fetch(self, limit, wait):
-        records = await self.inner.fetch(limit, wait)
+    async def fetch(self, limit, wait, linger=0.0):
+        records = await self.inner.fetch(limit, wait, linger)
         if records:
             self.holding.set()
             await self.go_on.wait()

@@ -164,12 +164,12 @@ class KafkaReader:
     def assigned(self) -> frozenset[Place]:
         return frozenset((p.topic, p.partition) for p in self._consumer.assignment())
 
-    async def fetch(self, limit: int, wait: float) -> list[Record]:
+    async def fetch(self, limit: int, wait: float, linger: float = 0.0) -> list[Record]:
         self._check_alive()
         if self._reading is None:
-            self._reading = asyncio.create_task(self._read(limit, wait))
+            self._reading = asyncio.create_task(self._read(limit, wait, linger))
         # Not cancelled when it takes longer: aiokafka would lose count of its fetches.
-        done, _ = await asyncio.wait({self._reading}, timeout=wait + _REJOIN_PATIENCE)
+        done, _ = await asyncio.wait({self._reading}, timeout=wait + linger + _REJOIN_PATIENCE)
         if not done:
             return []
         reading, self._reading = self._reading, None
@@ -186,10 +186,19 @@ class KafkaReader:
             return []
         return [_record(message) for batch in batches.values() for message in batch]
 
-    async def _read(self, limit: int, wait: float) -> tuple[int, dict[TopicPartition, list[Any]]]:
+    async def _read(
+        self, limit: int, wait: float, linger: float
+    ) -> tuple[int, dict[TopicPartition, list[Any]]]:
         seeks = self._seeks
         timeout = int(wait * 1000)
-        return seeks, await self._consumer.getmany(timeout_ms=timeout, max_records=limit)
+        batches = await self._consumer.getmany(timeout_ms=timeout, max_records=limit)
+        left = limit - sum(map(len, batches.values()))
+        if batches and left and linger:
+            await asyncio.sleep(linger)
+            more = await self._consumer.getmany(timeout_ms=0, max_records=left)
+            for partition, records in more.items():
+                batches.setdefault(partition, []).extend(records)
+        return seeks, batches
 
     def _check_alive(self) -> None:
         """Raises: Transient when this consumer would answer nothing, or wrongly, for ever.

@@ -44,10 +44,11 @@ class Reader(Protocol):
     partition and when it is told to, and never goes on from what the log remembers for the group.
     """
 
-    async def fetch(self, limit: int, wait: float) -> list[Record]:
+    async def fetch(self, limit: int, wait: float, linger: float = 0.0) -> list[Record]:
         """Up to *limit* records of the assigned partitions, in order within each.
 
-        Waits at most *wait* seconds for the first. Records come once; ``rewind`` brings them back.
+        Waits at most *wait* seconds for the first, and with the first news *linger* seconds for
+        more. Records come once; ``rewind`` brings them back.
         Raises: Transient when the log is away; a Reader that raised must be closed and made anew.
         """
         ...

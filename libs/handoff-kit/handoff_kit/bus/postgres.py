@@ -151,13 +151,16 @@ class PostgresReader:
             for place in owned:
                 self._positions.setdefault(place, 0)
 
-    async def fetch(self, limit: int, wait: float) -> list[Record]:
+    async def fetch(self, limit: int, wait: float, linger: float = 0.0) -> list[Record]:
         try:
             until = time.monotonic() + wait
             while True:
                 now = time.monotonic()
                 if now - self._beat > _HEARTBEAT_SECONDS:
                     await self._heartbeat()
+                if linger and self._woken.is_set() and not len(self._ahead):
+                    # One look for all that comes meanwhile, and none beside those who hurry.
+                    await asyncio.sleep(linger)
                 woken = self._woken.take()
                 if len(self._ahead) or now >= self._look_at:
                     self._look_at = now + POLL_SECONDS
