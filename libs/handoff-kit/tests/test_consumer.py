@@ -1,9 +1,11 @@
 """What a consumer group promises, against real PostgreSQL."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from handoff_kit.consumer import Consumer
 from handoff_kit.errors import Permanent, Transient, Waiting
 from handoff_kit.testing import said
 from handoff_kit.tx import Tx
@@ -268,6 +270,25 @@ async def test_what_is_of_no_concern_is_passed_with_what_is(admin, feeder, close
     assert not await consumer.settle()
     assert await offsets(admin) == [3]
     assert (consumer.skipped, toy.sets) == (2, [1])
+
+
+async def test_an_event_from_which_nothing_follows_takes_no_transaction(
+    db, built, admin, feeder, closed, toy
+):
+    """But its sequence counts: what follows is not a gap."""
+    feed, case = feeder(), uuid4()
+    reasonless = replace(built.groups[0], needless=lambda event: event.reason == "nothing")
+    consumer = Consumer(db, reasonless)
+    one, two = (
+        feed.record(closed(case, n, reason), source="/s")
+        for n, reason in ((1, "nothing"), (2, "x"))
+    )
+    await consumer.lookup([(one.topic, 0)])
+    assert not await consumer.process([one])
+    assert await offsets(admin) == [0]
+    assert await consumer.process([two])
+    assert (await applied(admin, case), await offsets(admin)) == ([2], [2])
+    assert (consumer.skipped, toy.sets, await states(admin)) == (1, [1], [])
 
 
 async def test_what_was_held_is_read_again_by_who_takes_over(admin, feeder, closed):

@@ -30,4 +30,9 @@ async def apply(tx: Tx, events: Sequence[Received]) -> None:
             await handler(tx, its)
 
 
-GROUPS = (Group(name="partner", events=frozenset(HANDLERS), apply=apply),)
+def needless(event: Event) -> bool:
+    """A first grant has nothing to take back. It comes with each referral."""
+    return isinstance(event, ConsentGranted) and event.version == 1
+
+
+GROUPS = (Group("partner", frozenset(HANDLERS), apply, needless=needless),)

@@ -129,7 +129,7 @@ class Consumer:
         records = [r for r in records if r.offset >= self.committed.get((r.topic, r.partition), 0)]
         if not records:
             return False
-        entries = [decode(record, self._group.events) for record in merged(records)]
+        entries = [decode(record, self._group) for record in merged(records)]
         held = sum(map(len, self._held))
         if held < _MOST_HELD and not any(_concerns(entry) for entry in entries):
             for entry in entries:

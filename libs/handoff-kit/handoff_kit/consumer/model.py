@@ -58,7 +58,8 @@ class Group:
     ``topics`` are derived from them unless given. ``after`` is called after each commit.
     ``batch``: events of a set, of which two are in hand at once when much waits. ``linger``:
     seconds in which a set may fill, for a group whose effect nobody waits for: fewer, fuller sets
-    leave the time to the others.
+    leave the time to the others. ``needless`` says of an event that nothing follows from it, ever:
+    it is passed like one of a type that the group does not read.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Group:
     topics: tuple[str, ...] = ()
     batch: int = 700
     linger: float = 0.0
+    needless: Callable[[Event], bool] | None = None
     after: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:

@@ -4,7 +4,6 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from event_schemas.base import Event
 from event_schemas.registry import BY_TOPIC_AND_TYPE, TOPICS
 from pydantic import ValidationError
 
@@ -17,6 +16,7 @@ from handoff_kit.consumer.model import (
     Entry,
     Gate,
     GateKey,
+    Group,
     Identity,
     Plan,
     Received,
@@ -26,7 +26,7 @@ from handoff_kit.errors import Fate, HandoffError, Waiting
 from handoff_kit.tx import Cause
 
 
-def decode(record: Record, events: frozenset[type[Event]]) -> Entry:
+def decode(record: Record, group: Group) -> Entry:
     """Read headers and body; never raises."""
     entry = Entry(record)
     headers = record.headers
@@ -47,12 +47,14 @@ def decode(record: Record, events: frozenset[type[Event]]) -> Entry:
         entry.fault, entry.detail = HEADERS_UNREADABLE, "ce_sequence or ce_time is malformed"
         return entry
     model = BY_TOPIC_AND_TYPE.get((record.topic, entry.type))
-    if model is None or model not in events:
+    if model is None or model not in group.events:
         return entry
     try:
         data = model.model_validate_json(record.value)
     except ValidationError as error:
         entry.fault, entry.detail = BODY_UNREADABLE, _fields(error)
+        return entry
+    if group.needless is not None and group.needless(data):
         return entry
     traceparent = headers.get("traceparent")
     entry.received = Received(

@@ -247,7 +247,7 @@ class _Repairer:
 
     def _try(self, step: _Step, lane: Lane, row: Any, waits: Mapping[Identity, str]) -> bool:
         """Whether *row* can be given to the handler; held where not."""
-        entry = decode(_record(row), self._group.events)
+        entry = decode(_record(row), self._group)
         if entry.fault is not None:
             step.hold.append((row, "failed", entry.fault, entry.detail))
             return False

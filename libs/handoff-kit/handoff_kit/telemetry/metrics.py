@@ -65,7 +65,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "events",
         ("group", "topic"),
-        "Events of a type that is not known, passed over",
+        "Events that do not concern the group, passed over",
     ),
     MetricSpec(
         "handoff_end_to_end_seconds",

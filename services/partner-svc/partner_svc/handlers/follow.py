@@ -151,8 +151,7 @@ async def follow_consents(tx: Tx, events: Sequence[Received]) -> None:
         event = received.data
         if isinstance(event, ConsentWithdrawn | ConsentExpired):
             ended[received.agency, event.consent_id] = True
-        elif isinstance(event, ConsentGranted) and event.version > 1:
-            # A first grant has nothing to take back.
+        elif isinstance(event, ConsentGranted):
             ended[received.agency, event.consent_id] = False
     rows = [
         {"agency_id": agency, "id": id_, "ended_at": tx.now, "over": over}
