@@ -13,7 +13,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from handoff_kit.bus.kafka_settings import KafkaSettings
-from handoff_kit.bus.ports import Lookup, Place, Record
+from handoff_kit.bus.ports import Lookup, Place, Record, tell_of_lost
 from handoff_kit.errors import Transient
 
 log = logging.getLogger(__name__)
@@ -150,13 +150,8 @@ class KafkaReader:
         for partition in partitions:
             offset = offsets.get((partition.topic, partition.partition), 0)
             if first.get(partition, 0) > offset:
-                log.critical(
-                    "records of %s/%d before %d are gone from the log; group %s stands at %d",
-                    partition.topic,
-                    partition.partition,
-                    first[partition],
-                    self._group,
-                    offset,
+                tell_of_lost(
+                    partition.topic, partition.partition, first[partition], self._group, offset
                 )
             self._consumer.seek(partition, offset)
         self._seeks += 1

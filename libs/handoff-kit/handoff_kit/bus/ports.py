@@ -1,8 +1,10 @@
 """Two small ports: who puts records on the log, and who reads them."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+log = logging.getLogger(__name__)
 # A record larger than this is refused by every log (Kafka's own default).
 MAX_RECORD_BYTES = 1_000_000
 
@@ -35,6 +37,18 @@ class Outgoing(NamedTuple):
 
 # Asked when partitions are given to a reader: where does the database say that we stand?
 Lookup = Callable[[Sequence[Place]], Awaitable[Mapping[Place, int]]]
+
+
+def tell_of_lost(topic: str, partition: int, first: int, group: str, offset: int) -> None:
+    """Say loudly that retention was faster than a group."""
+    log.critical(
+        "records of %s/%d before %d are gone from the log; group %s stands at %d",
+        topic,
+        partition,
+        first,
+        group,
+        offset,
+    )
 
 
 class Reader(Protocol):
@@ -110,4 +124,5 @@ __all__ = [
     "Reader",
     "Record",
     "Rejected",
+    "tell_of_lost",
 ]

@@ -3,12 +3,20 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
 from handoff_kit.bus.ahead import Ahead
-from handoff_kit.bus.ports import MAX_RECORD_BYTES, Lookup, Outgoing, Place, Record, Rejected
+from handoff_kit.bus.ports import (
+    MAX_RECORD_BYTES,
+    Lookup,
+    Outgoing,
+    Place,
+    Record,
+    Rejected,
+    tell_of_lost,
+)
 from handoff_kit.bus.schema import BUS_GRANTS, BUS_TABLES, WRITTEN_AT
 from handoff_kit.db import DATABASE_AWAY, Connection, connect
 from handoff_kit.errors import Transient
@@ -22,6 +30,17 @@ _HEARTBEAT_SECONDS = 1.0
 _LEAST = 20
 # The same for the first look, which does not know yet which of them are behind.
 _FIRST = 50
+_FORGOTTEN_AT_ONCE = 1000
+# Places of which records are gone that a group has not read, and where the log goes on.
+_LOST = """
+SELECT w.t AS topic, w.p AS partition, coalesce(l.first, h.next_offset) AS first
+FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(t, p, o)
+JOIN bus.topic k ON k.name = w.t AND k.kept_seconds IS NOT NULL
+JOIN bus.head h ON h.topic = w.t AND h.partition = w.p AND h.next_offset > w.o,
+LATERAL (SELECT min(log_offset) AS first FROM bus.log
+    WHERE topic = w.t AND partition = w.p) l
+WHERE coalesce(l.first, h.next_offset) > w.o
+"""
 _HEADS = "SELECT topic, partition, next_offset FROM bus.head WHERE topic = ANY($1::text[])"
 _AHEAD = """
 WITH behind AS MATERIALIZED (
@@ -53,6 +72,15 @@ async def create_topics(
         [partitions for partitions, _ in topics.values()],
         [kept for _, kept in topics.values()],
     )
+
+
+async def forget_old_records(connection: Connection) -> int:
+    """Let go of records that their topic keeps no longer, oldest first; how many went.
+
+    At most 1,000 of each partition, so that nobody waits long: call again until none goes.
+    """
+    gone: int = await connection.fetchval("SELECT bus.forget($1)", _FORGOTTEN_AT_ONCE)
+    return gone
 
 
 class PostgresLog:
@@ -147,9 +175,21 @@ class PostgresReader:
         if owned != set(self._positions):
             self._ahead.clear()
             self._look_at = 0.0
-            self._positions = dict(await self._lookup(sorted(owned)))
-            for place in owned:
-                self._positions.setdefault(place, 0)
+            self._positions = await self._stand(owned)
+
+    async def _stand(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Where the database stands on *places*, loudly if the log has lost that place."""
+        positions = dict.fromkeys(places, 0) | dict(await self._lookup(sorted(places)))
+        lost = await self._connection.fetch(
+            _LOST,
+            [topic for topic, _ in positions],
+            [partition for _, partition in positions],
+            list(positions.values()),
+        )
+        for topic, partition, first in lost:
+            tell_of_lost(topic, partition, first, self._group, positions[topic, partition])
+            positions[topic, partition] = first
+        return positions
 
     async def fetch(self, limit: int, wait: float, linger: float = 0.0) -> list[Record]:
         try:
@@ -237,7 +277,7 @@ class PostgresReader:
         try:
             self._ahead.clear()
             self._look_at = 0.0
-            self._positions = dict(await self._lookup(sorted(self._positions)))
+            self._positions = await self._stand(self._positions)
         except DATABASE_AWAY as error:
             raise Transient("the embedded log cannot be read now") from error
 

@@ -8,7 +8,6 @@ CREATE TABLE IF NOT EXISTS bus.topic (
     name text PRIMARY KEY, partitions int NOT NULL, kept_seconds double precision);
 CREATE TABLE IF NOT EXISTS bus.head (
     topic text NOT NULL, partition int NOT NULL, next_offset bigint NOT NULL,
-    first_offset bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (topic, partition)) WITH (fillfactor = 30);
 CREATE TABLE IF NOT EXISTS bus.log (
     topic text NOT NULL, partition int NOT NULL, log_offset bigint NOT NULL,
@@ -18,6 +17,21 @@ CREATE TABLE IF NOT EXISTS bus.log (
 CREATE TABLE IF NOT EXISTS bus.member (
     group_name text NOT NULL, member text NOT NULL, seen_at timestamptz NOT NULL,
     PRIMARY KEY (group_name, member)) WITH (fillfactor = 50);
+CREATE OR REPLACE FUNCTION bus.forget(most int) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+WITH old AS MATERIALIZED (
+    SELECT h.topic, h.partition, max(l.log_offset) AS last
+    FROM bus.topic t JOIN bus.head h ON h.topic = t.name, LATERAL (
+        SELECT log_offset, written_at FROM bus.log
+        WHERE topic = h.topic AND partition = h.partition ORDER BY log_offset LIMIT most) l
+    WHERE l.written_at < clock_timestamp() - make_interval(secs => t.kept_seconds)
+    GROUP BY h.topic, h.partition
+), gone AS (
+    DELETE FROM bus.log l USING old o
+    WHERE l.topic = o.topic AND l.partition = o.partition AND l.log_offset <= o.last RETURNING 1
+)
+SELECT count(*) FROM gone $$;
+REVOKE ALL ON FUNCTION bus.forget FROM PUBLIC;
 """
 
 # When a record was written, as it is told: of a restricted topic only the minute.
@@ -26,11 +40,13 @@ WRITTEN_AT = (
     " THEN date_trunc('minute', now()) ELSE now() END"
 )
 
-# Everybody who relays or reads needs these; the log's rows carry no resident fact.
+# Everybody who relays or reads needs these; the log's rows carry no resident fact. Nobody may
+# delete from the log: `bus.forget` lets go of what a topic keeps no longer, and of nothing else.
 BUS_GRANTS = """
 GRANT USAGE ON SCHEMA bus TO {roles};
 GRANT SELECT ON bus.topic TO {roles};
 GRANT SELECT, INSERT, UPDATE ON bus.head TO {roles};
 GRANT SELECT, INSERT ON bus.log TO {roles};
 GRANT SELECT, INSERT, UPDATE, DELETE ON bus.member TO {roles};
+GRANT EXECUTE ON FUNCTION bus.forget TO {roles};
 """

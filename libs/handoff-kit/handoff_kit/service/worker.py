@@ -7,18 +7,16 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from handoff_kit.audit import shards, verify_chain
 from handoff_kit.bus.ports import Log
 from handoff_kit.bus.postgres import PostgresLog
 from handoff_kit.db import AWAY
-from handoff_kit.doorway import forget_old_answers
 from handoff_kit.groups import GroupRunner
 from handoff_kit.outbox import Mover, Relay, Sender, pause
 from handoff_kit.service.api import serve
+from handoff_kit.service.housekeeping import housekeeping
 from handoff_kit.service.model import Context, Periodic, Service
 from handoff_kit.service.stage import Stage
 from handoff_kit.settings import CoreSettings
-from handoff_kit.telemetry import process_metrics
 from handoff_kit.tx import Tx
 
 log = logging.getLogger(__name__)
@@ -63,7 +61,7 @@ async def run_worker(
             for group in built.groups:
                 runner = GroupRunner(context.db, group, open_log(group.name), context.wakes)
                 work.append(runner.run(stop))
-            periodics = (*built.periodics, *_housekeeping(context.service))
+            periodics = (*built.periodics, *housekeeping(context.service, settings.bus))
             work += [_run_periodic(context, periodic, stop) for periodic in periodics]
             work += [loop.run(stop) for loop in built.loops]
         if settings.worker_port is not None:
@@ -104,49 +102,6 @@ async def _serve_health(stage: Stage, settings: CoreSettings, stop: asyncio.Even
     )
     assert settings.worker_port is not None
     await serve(app, settings.host, settings.worker_port, stop)
-
-
-def _housekeeping(service: str) -> list[Periodic]:
-    shown: set[tuple[str, str]] = set()  # A gauge keeps its last value: bring it back to zero.
-
-    async def answers(tx: Tx) -> int:
-        await forget_old_answers(tx.conn, service)
-        return 0
-
-    async def measure(tx: Tx) -> int:
-        row = await tx.conn.fetchrow(
-            f"SELECT count(*) AS pending, coalesce(extract(epoch FROM"
-            f" clock_timestamp() - min(created_at)), 0)::float8 AS oldest FROM {service}.outbox"
-        )
-        parked = await tx.conn.fetch(
-            f"SELECT group_name, reason, count(*) AS n FROM {service}.parked"
-            " WHERE state NOT IN ('done', 'dropped') GROUP BY 1, 2"
-        )
-        metrics = process_metrics()
-        metrics.set("handoff_outbox_pending", row["pending"], service=service)
-        metrics.set("handoff_outbox_oldest_seconds", row["oldest"], service=service)
-        now = {(p["group_name"], p["reason"]): p["n"] for p in parked}
-        shown.update(now)
-        for group, reason in shown:
-            metrics.set("handoff_parked", now.get((group, reason), 0), group=group, reason=reason)
-        return 0
-
-    async def verify(tx: Tx) -> int:
-        """A chain that does not hold is an alarm, whoever looks at it next."""
-        whole = True
-        for shard in await shards(tx.conn, service):
-            bad = (await verify_chain(tx.conn, service, shard))["bad"]
-            if bad is not None:
-                log.critical("audit of %s/%d: row %d %s", service, shard, *bad.values())
-                whole = False
-        process_metrics().set("handoff_audit_verified", int(whole), service=service)
-        return 0
-
-    return [
-        Periodic(f"{service}-audit", 3600, verify, snapshot=True),
-        Periodic(f"{service}-answers", 3600, answers),
-        Periodic(f"{service}-measure", 10, measure),
-    ]
 
 
 async def _run_periodic(context: Context, periodic: Periodic, stop: asyncio.Event) -> None:
