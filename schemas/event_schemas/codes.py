@@ -77,7 +77,6 @@ PROPERTY_ONLY = frozenset(
         NeedCategory.OTHER_HAZARD,
     }
 )
-RESIDENT_KINDS = frozenset(NeedCategory) - PROPERTY_ONLY
 RESTRICTED = frozenset(
     {
         NeedCategory.INTIMATE_PARTNER_VIOLENCE,

@@ -232,7 +232,9 @@ def test_the_proxy_and_the_collector_know_every_process(compose: dict[str, Any])
     }
     collector = yaml.safe_load((ROOT / "deploy" / "telemetry" / "collector.yaml").read_text())
     scraped = collector["receivers"]["prometheus"]["config"]["scrape_configs"][0]
-    assert set(scraped["static_configs"][0]["targets"]) == {f"{s}-{c}:8080" for s, c in PROCESSES}
+    (found,) = scraped["dns_sd_configs"]  # Not static: a name has an address for each replica.
+    assert set(found["names"]) == {f"{s}-{c}" for s, c in PROCESSES}
+    assert (found["type"], found["port"]) == ("A", 8080)
     defined = {kind: set(collector[kind]) for kind in ("receivers", "processors", "exporters")}
     for pipeline in collector["service"]["pipelines"].values():
         for kind, names in pipeline.items():

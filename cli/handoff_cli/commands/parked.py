@@ -1,7 +1,7 @@
 """``handoff parked``: events that a consumer could not take, and what becomes of them.
 
 A row that is set to ``retry`` or ``drop`` is settled by the worker that owns its partition, in
-order within its key (``handoff_kit.repair``).
+order within its key (``handoff_kit.consumer.repair``).
 """
 
 import asyncio

@@ -20,13 +20,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Point(_Part):
-    """Degrees, WGS84."""
-
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
-
-
 class CityFile(_Part):
     """``city.yaml``.
 
@@ -39,7 +32,6 @@ class CityFile(_Part):
     name: str = Field(min_length=1)
     timezone: str
     languages: tuple[Language, ...] = Field(min_length=1)
-    map_center: Point
     organizations: dict[str, UUID]
     roles: dict[str, str]
     case_management: str

@@ -390,7 +390,7 @@ def test_roles_of_the_contract() -> None:
         ("offers:answer", {"case-manager", "department", "partner"}),
         ("residents:read", {"case-manager", "department", "partner"}),
         ("records:read", {"records-officer"}),
-        ("ops:repair", {"it-operator"}),
+        ("ops:read", {"it-operator"}),
         ("service:disclose", {"service"}),
     ],
 )

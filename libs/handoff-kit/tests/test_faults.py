@@ -10,8 +10,30 @@ import pytest
 from handoff_kit.faults import InjectedFault, activate, async_fault, fault
 
 
-def test_off_is_nothing() -> None:
-    fault("outbox.after_send")
+async def test_off_is_nothing() -> None:
+    """A point that is off raises nothing and counts no passage."""
+    with activate("here=raise@2"):
+        fault("here")
+        with activate(""):
+            for _ in range(3):
+                fault("here")
+                await async_fault("here")
+        with pytest.raises(InjectedFault):
+            fault("here")
+
+
+@pytest.mark.parametrize("given", [{}, {"HANDOFF_FAULTS": ""}])
+def test_off_ends_no_process(given: dict[str, str]) -> None:
+    script = "from handoff_kit.faults import fault\nfault('a')\nfault('a')\nprint('alive')"
+    rest = {name: value for name, value in os.environ.items() if name != "HANDOFF_FAULTS"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=rest | given,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (0, b"alive\n")
 
 
 def test_raise_at_the_nth_passage_only() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from event_schemas.codes import (
     PROPERTY_ONLY,
-    RESIDENT_KINDS,
     RESTRICTED,
     ClockKind,
+    NeedCategory,
     Reason,
     TargetKind,
     Urgency,
@@ -156,7 +156,7 @@ def test_every_reason_has_a_consequence() -> None:
 
 def test_the_demo_city_routes_as_it_promises(tools) -> None:
     policy = load_policy(DEMO)
-    for category in RESIDENT_KINDS:
+    for category in frozenset(NeedCategory) - PROPERTY_ONLY:
         restricted = category in RESTRICTED
         rule = choose(policy, facts_of(tools.need(category=category, restricted=restricted)))
         partner = category == "food-insecurity"

@@ -34,7 +34,6 @@ SCOPES: Final[dict[str, str]] = {
     "reports:read": "Read figures that name no family",
     "records:read": "Read disclosures and audit records",
     "ops:read": "Read lag, parked events and deliveries",
-    "ops:repair": "Retry, drop and replay",
     "clients:admin": "Create, rotate and revoke clients and users",
     "service:disclose": "Between services: ask for consented facts for a target",
     "service:seal": "Between services: have a note sealed",
@@ -78,7 +77,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "partner": _EVERYONE | _TARGET | {"directory:write"},
     "city-manager": _EVERYONE | {"directory:read", "reports:read"},
     "records-officer": _EVERYONE | {"records:read"},
-    "it-operator": _EVERYONE | {"ops:read", "ops:repair", "clients:admin"},
+    "it-operator": _EVERYONE | {"ops:read", "clients:admin"},
     # A resident comes by link or receipt and holds no access token.
     "resident": frozenset(),
     SERVICE_ROLE: frozenset({"service:disclose", "service:seal", "service:link"}),

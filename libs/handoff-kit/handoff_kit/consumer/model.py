@@ -25,7 +25,7 @@ class Fenced(Transient):
 
 
 class ParkingCap(Transient):
-    """Too many events fail: the code is wrong, not the data. The group stands still."""
+    """Too many events fail: the code is wrong, not the data. The group pauses and tries again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def create_app(
 ) -> FastAPI:
     """The application of `service` (intake, referral, partner, notify, portal).
 
-    `routers` lie under /{service}/v1, `root_routers` at the root (/oauth, /a, /hsds, pages).
+    `routers` lie under /{service}/v1, `root_routers` at the root (/oauth, pages).
     `readiness`: checks by name for /readyz. `body_rules`: path prefix → other limit or content
     types than 256 KiB of JSON. Raises ValueError for a route with neither a scope nor PUBLIC.
     """

@@ -33,7 +33,6 @@ ALLOWED: dict[State, frozenset[str]] = {
     State.ENTERED_IN_ERROR: frozenset(),
 }
 
-DEFAULT_PURPOSE = "referral-and-service"
 NOTES = "notes"
 ADDRESS = "address"
 FIELDS = (

@@ -24,8 +24,8 @@ TENURES = frozenset(
         "other",
     }
 )
-# Kinds that a referral without a resident may ask for. A relocation is opened beside an order
-# that makes a home unfit, without resident facts.
+# Kinds that a referral without a resident may ask for. A relocation may be one, since an order that
+# makes a home unfit names nobody; nothing asks for it by itself.
 WITHOUT_RESIDENT = PROPERTY_ONLY | {NeedCategory.RELOCATION}
 
 

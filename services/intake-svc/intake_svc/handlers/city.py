@@ -1,6 +1,5 @@
 """What intake needs to know of a city: consent policy, code pack, areas. Loaded once, at start."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,8 +81,3 @@ def load_office(folder: Path, keys: KeyWrapper, index: BlindIndex) -> Office:
         load_code_pack(folder / "codes.yaml"),
         AreaIndex.load(folder / "areas.geojson"),
     )
-
-
-def codes_of(report: Mapping[str, str | None]) -> dict[str, str]:
-    """What a report says of building and owner as a kind, without what it leaves out."""
-    return {name: value for name, value in report.items() if value is not None}

@@ -15,7 +15,8 @@ class ResidentRow(Base, table=True):
     """See ``domain.rows.Resident``.
 
     ``name_index``: 16 bytes of the keyed hash of what similar names share, then 16 of the name's
-    own, so that one index finds both. Erasing a resident empties ``wrapped_key`` and ``sealed``.
+    own, so that one index finds both. An empty ``wrapped_key`` is read as erased; nothing empties
+    it yet.
     """
 
     __tablename__ = "resident"

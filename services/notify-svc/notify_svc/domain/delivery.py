@@ -18,8 +18,6 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-TERMINAL: Final = frozenset(DeliveryStatus) - {DeliveryStatus.PENDING}
-
 # Waiting time before the 2nd, 3rd, … attempt: three days in all.
 RETRY_AFTER: Final = (
     timedelta(seconds=5),

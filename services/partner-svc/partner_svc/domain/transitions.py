@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from event_schemas.codes import (
     DECLINE_REASONS,
-    HOLD_REASONS,
     OFFER_IN_HAND,
     OFFER_OPEN,
     BusinessStatus,
@@ -96,7 +95,6 @@ PARTY_OF: dict[Reason, Party] = {
 }
 
 FAIL_REASONS = DECLINE_REASONS | {Reason.RESIDENT_MOVED}
-APPOINTMENT_REASONS = FAIL_REASONS | HOLD_REASONS
 
 # Outcomes after which the need goes back to matching: they place it with nobody.
 WITHOUT_HELP = frozenset(

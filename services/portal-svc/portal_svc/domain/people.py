@@ -15,7 +15,6 @@ from event_schemas.codes import Role
 
 # Residents come by link, services by the deployment's own credentials: neither is given out.
 CLIENT_ROLES: Final = frozenset(Role) - {Role.RESIDENT, Role.SERVICE, Role.SYSTEM}
-PERSON_ROLES: Final = CLIENT_ROLES
 LANGUAGES: Final = ("en", "es")
 
 SESSION_LIFETIME: Final = timedelta(hours=12)  # one working day, then a new sign-in

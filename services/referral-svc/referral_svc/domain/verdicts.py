@@ -1,7 +1,10 @@
 """The verdict on one candidate: eligible, ask-first or excluded, each with its reasons.
 
-Missing data is unknown, and unknown is never a pass: such a candidate is *ask-first* and never
-offered by itself. A reason's fact is the service's rule or figure, never the resident's value.
+Missing data is unknown, and unknown is never a pass: such a service is *ask-first* and never
+offered by itself. An organization that the policy names and the directory does not know is
+*excluded* where a consent is asked, since nothing says that it has an agreement; for a property it
+is asked all the same.
+A reason's fact is the service's rule or figure, never the resident's value.
 """
 
 from collections.abc import Collection

@@ -73,7 +73,6 @@ _CLOSES = {
     "duplicate": NeedStep.WITHDRAW,
     "entered-in-error": NeedStep.WITHDRAW,
 }
-CLOSE_REASONS = tuple(_CLOSES)
 
 
 async def obey(world: World, tx: Tx, commands: Sequence[Command]) -> list[Answer | HandoffError]:
