@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -42,10 +42,22 @@ def decode_cursor(text: str, key_type: type[_Key]) -> tuple[_Key, str]:
         if not isinstance(id_, str) or not isinstance(key, key_type) or "\x00" in id_:
             raise ValueError
         return key, id_
-    except (ValueError, TypeError, binascii.Error):
-        raise Invalid(
-            errors=[FieldError("cursor", "invalid-cursor", "This is no cursor of this list.")]
-        ) from None
+    except (ValueError, TypeError, OverflowError, binascii.Error):
+        raise _foreign() from None
+
+
+def cursor_id(id_: str) -> UUID:
+    """The id of a cursor of a list whose ids are UUIDs. Raises Invalid."""
+    try:
+        return UUID(id_)
+    except ValueError:
+        raise _foreign() from None
+
+
+def _foreign() -> Invalid:
+    return Invalid(
+        errors=[FieldError("cursor", "invalid-cursor", "This is no cursor of this list.")]
+    )
 
 
 def _text(value: object) -> str:
@@ -64,7 +76,7 @@ def _time(value: object) -> datetime:
     time = datetime.fromisoformat(_text(value))
     if time.tzinfo is None:
         raise ValueError
-    return time
+    return time.astimezone(UTC)  # At the calendar's ends there is none: OverflowError.
 
 
 _READERS: Final[dict[type, Callable[[object], object]]] = {

@@ -4,12 +4,15 @@ import base64
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from handoff_kit.cursor import decode_cursor, encode_cursor
+from handoff_kit.cursor import cursor_id, decode_cursor, encode_cursor
 from handoff_kit.errors import Invalid
 from hypothesis import given
 from hypothesis import strategies as st
 
-aware = st.datetimes(timezones=st.just(timezone(timedelta(hours=-5))))
+# Not the calendar's first and last day, which have no UTC everywhere.
+aware = st.datetimes(timezones=st.just(timezone(timedelta(hours=-5)))).filter(
+    lambda time: 1 < time.year < 9999
+)
 texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=50)
 
 
@@ -49,6 +52,8 @@ def test_any_other_text_is_invalid(text: str, kind: type) -> None:
         b'["a","i\\u0000d"]',
         b'["a\\u0000","id"]',
         b'[null,"id"]',
+        b'["0001-01-01T00:00:00+23:00","id"]',
+        b'["9999-12-31T23:59:59-23:00","id"]',
     ],
 )
 @pytest.mark.parametrize("kind", [str, int, datetime])
@@ -65,3 +70,10 @@ def test_a_forged_cursor_is_invalid_or_harmless(raw: bytes, kind: type) -> None:
 def test_a_cursor_of_another_list_is_invalid() -> None:
     with pytest.raises(Invalid):
         decode_cursor(encode_cursor(datetime.now(UTC), "id"), int)
+
+
+@pytest.mark.parametrize("text", ["", "x", "00000000-0000-4000-8000-00000000000g"])
+def test_an_id_that_is_none_is_no_cursor(text: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        cursor_id(text)
+    assert caught.value.errors[0].code == "invalid-cursor"

@@ -1,9 +1,11 @@
 """Clients and users over HTTP: told once, audited, each agency its own."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import orjson
 import pytest
+from handoff_kit.cursor import encode_cursor
 from handoff_kit.testing import said
 
 CLIENTS, USERS = "/portal/v1/clients", "/portal/v1/users"
@@ -93,6 +95,9 @@ async def test_lists_page_and_keep_agencies_apart(client, headers) -> None:
     ).json()
     assert [c["name"] for c in first["items"] + rest["items"]] == ["c0", "c1", "c2"]
     assert rest["next_cursor"] is None
+    forged = encode_cursor(datetime.now(UTC), "x")
+    refused = await client.get(f"{CLIENTS}?cursor={forged}", headers=headers())
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "invalid-cursor")
     assert "client_secret" not in first["items"][0]
     foreign = first["items"][0]["id"]
     for command in ("rotate", "revoke"):

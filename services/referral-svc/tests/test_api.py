@@ -1,5 +1,6 @@
 """HTTP: who sees what of a case, and what case managers do with it."""
 
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from event_schemas.referrals import (
     OfferCancelRequested,
     OfferMade,
 )
+from handoff_kit.cursor import encode_cursor
 
 
 @pytest.fixture
@@ -431,6 +433,8 @@ async def test_lists_go_on_where_they_stopped(town, tools, manager) -> None:
         cursor = page["next_cursor"]
     assert cursor is None
     assert len(set(seen)) == 5
+    forged = await manager.get("/cases", cursor=encode_cursor(datetime.now(UTC), "x"))
+    assert (forged.status_code, forged.json()["errors"][0]["code"]) == (422, "invalid-cursor")
 
 
 async def test_unknown_fields_and_roles_are_refused(town, tools, manager, person) -> None:

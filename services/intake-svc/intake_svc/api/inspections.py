@@ -21,8 +21,8 @@ from starlette.responses import Response
 from intake_svc.api.parts import (
     Parts,
     cause,
-    cursor_id,
     documented,
+    id_after,
     idempotency,
     organization_of,
     respond,
@@ -161,7 +161,7 @@ def _reads(routes: APIRouter, parts: Parts) -> None:
                 INBOUND,
                 caller.agency,
                 after[0] if after else None,
-                cursor_id(after),
+                id_after(after),
                 page.fetch,
             )
         return page_of(
@@ -191,7 +191,7 @@ async def _all(parts: Parts, caller: Principal, page: PageRequest) -> list[Any]:
             " ORDER BY t.agency_id, t.id LIMIT $4",
             caller.agency,
             organization_of(caller),
-            cursor_id(after),
+            id_after(after),
             page.fetch,
         )
 
@@ -211,7 +211,7 @@ async def _of_property(
             organization_of(caller),
             property_id,
             after[0] if after else None,
-            cursor_id(after),
+            id_after(after),
             page.fetch,
         )
 

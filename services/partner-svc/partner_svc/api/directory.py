@@ -10,7 +10,7 @@ from event_schemas.codes import NeedCategory
 from fastapi import APIRouter, Query, Request, Response
 from handoff_kit.auth import Principal, requires
 from handoff_kit.clock import Clock
-from handoff_kit.cursor import encode_cursor
+from handoff_kit.cursor import cursor_id, encode_cursor
 from handoff_kit.errors import FieldError, Invalid, NotVisible
 from handoff_kit.http import (
     BodyRule,
@@ -220,12 +220,7 @@ async def _named(
     after = page.after(str)
     position: tuple[str, UUID] | None = None
     if after is not None:
-        try:
-            position = after[0], UUID(after[1])
-        except ValueError:
-            raise Invalid(
-                errors=[FieldError("cursor", "invalid-cursor", "This is no cursor of this list.")]
-            ) from None
+        position = after[0], cursor_id(after[1])
     async with parts.db.tenant(caller.agency) as connection:
         return await read_named(
             connection, table, caller.agency, filters=filters, after=position, limit=page.fetch

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4, uuid5
 from event_schemas.codes import OfferStatus, OrganizationKind
 from fastapi import APIRouter, Query, Request, Response
 from handoff_kit.auth import Principal, requires
-from handoff_kit.cursor import encode_cursor
-from handoff_kit.errors import FieldError, HandoffError, Invalid, NotVisible
+from handoff_kit.cursor import cursor_id, encode_cursor
+from handoff_kit.errors import HandoffError, NotVisible
 from handoff_kit.http import (
     IdempotencyKey,
     IfMatch,
@@ -304,11 +304,4 @@ def _after(page: PageRequest) -> tuple[datetime, UUID] | None:
     after = page.after(datetime)
     if after is None:
         return None
-    try:
-        if not 1900 <= after[0].year < 9000:
-            raise ValueError
-        return after[0], UUID(after[1])
-    except ValueError:
-        raise Invalid(
-            errors=[FieldError("cursor", "invalid-cursor", "This is no cursor of this list.")]
-        ) from None
+    return after[0], cursor_id(after[1])

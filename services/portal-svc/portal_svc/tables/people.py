@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from handoff_kit import sets
+from handoff_kit.cursor import cursor_id
 from handoff_kit.db import Connection
 from sqlalchemy import Index
 from sqlmodel import Field
@@ -203,7 +204,7 @@ async def forget_expired(connection: Connection, now: datetime, failures_before:
 
 
 def _after(after: tuple[datetime, str] | None) -> tuple[datetime | None, UUID | None]:
-    return (after[0], UUID(after[1])) if after else (None, None)
+    return (after[0], cursor_id(after[1])) if after else (None, None)
 
 
 def _one(kind: type[T], rows: list[Any]) -> T | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from handoff_kit.cursor import cursor_id
 from handoff_kit.db import Connection
 
 from referral_svc.tables.keys import Key
@@ -57,7 +58,7 @@ async def list_cases(
     if among is not None:
         where.append(f"c.id = ANY({put(list(among))}::uuid[])")
     if after is not None:
-        where.append(f"(c.opened_at, c.id) < ({put(after[0])}, {put(UUID(after[1]))})")
+        where.append(f"(c.opened_at, c.id) < ({put(after[0])}, {put(cursor_id(after[1]))})")
     rows = await connection.fetch(
         f'SELECT c.id FROM referral."case" c WHERE {" AND ".join(where)}'
         f" ORDER BY c.opened_at DESC, c.id DESC LIMIT {put(limit)}",
