@@ -144,8 +144,18 @@ async def test_a_wrong_secret_is_refused_and_too_many_wait(client, inspector) ->
     limited = await ask(client, wrong)
     assert (limited.status_code, limited.json()["error"]) == (429, "invalid_client")
     assert int(limited.headers["retry-after"]) > 0
-    # Another client of the same address is not held up by it.
+    # Another client of the same address is not held up by it, nor is who has the secret.
     assert (await ask(client, basic("other", "x"))).status_code == 401
+    right = basic(inspector.client.client_id, inspector.secret)
+    assert (await ask(client, right)).status_code == 200
+
+
+async def test_nobody_is_shut_out_by_strangers_of_the_same_address(client, inspector) -> None:
+    """Behind a proxy all have its address, and the services ask here for their own tokens."""
+    statuses = [(await ask(client, basic(f"nobody-{n}", "x"))).status_code for n in range(103)]
+    assert statuses == [401] * 100 + [429] * 3
+    right = basic(inspector.client.client_id, inspector.secret)
+    assert (await ask(client, right)).status_code == 200
 
 
 async def test_success_never_counts_against_a_client(client, inspector) -> None:

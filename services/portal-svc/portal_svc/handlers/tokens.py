@@ -123,17 +123,19 @@ class TokenIssuer:
             raise unproven()
         now = self._monotonic()
         of_client = (address, hashlib.sha256(proof.client_id.encode()).digest())
+        # The proof is looked at all the same: nobody is shut out by what others fail at, who may
+        # share the address of a proxy, nor are the services themselves.
+        client = await self._proven(proof)
+        if client is not None:
+            return client
         wait = max(self._of_client.wait(of_client, now), self._of_address.wait(address, now))
         if wait:
             raise TokenRefused(
                 "invalid_client", "Too many failed tries; wait.", status=429, wait=wait
             )
-        client = await self._proven(proof)
-        if client is None:
-            self._of_client.failed(of_client, now)
-            self._of_address.failed(address, now)
-            raise unproven()
-        return client
+        self._of_client.failed(of_client, now)
+        self._of_address.failed(address, now)
+        raise unproven()
 
     async def _proven(self, proof: BySecret | ByAssertion) -> Client | None:
         async with self._db.sets() as connection:
