@@ -49,6 +49,7 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event) -> None:
         lifespan="off",
         timeout_graceful_shutdown=5,
         server_header=False,
+        proxy_headers=False,  # Who calls is who is connected, whatever headers say.
         date_header=False,
         backlog=1024,
     )
