@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -88,6 +89,20 @@ async def test_a_server_that_is_not_there() -> None:
         pass
     outcome = await SmtpMailer(url, "handoff@city.example").send(MAIL)
     assert outcome.error is Error.CONNECTION
+
+
+async def test_an_address_of_which_no_header_can_be_made_is_refused_for_good(
+    tmp_path: Path,
+) -> None:
+    """What decodes to a line end would put a header in; no later try would change it."""
+    mail = replace(MAIL, to="=?utf-8?q?a=0d=0ab?=@x.example")
+    outcome = await FileMailer(tmp_path, "handoff@city.example").send(mail)
+    assert outcome.error is Error.MAIL_REFUSED
+    async with smtp_server() as (url, mails):
+        outcome = await SmtpMailer(url, "handoff@city.example").send(mail)
+        assert (await SmtpMailer(url, "handoff@city.example").send(MAIL)).succeeded
+    assert outcome.error is Error.MAIL_REFUSED
+    assert len(mails) == 1
 
 
 async def test_a_second_try_overwrites_the_file(tmp_path: Path) -> None:
@@ -203,6 +218,7 @@ async def test_preferences_have_versions_and_owners(client, headers) -> None:
     for wrong in (
         {"channels": ["email"]},
         {"email": "a@b.example\r\nBcc: c@d.example"},
+        {"email": "=?utf-8?q?a=0d=0ab?=@x.example"},
         {"language": "xx"},
         {"colour": "red"},
     ):

@@ -5,13 +5,22 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from handoff_kit.http import Strict
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from notify_svc.domain.delivery import ANY, DeliveryStatus, asked_type
 from notify_svc.domain.policy import WEBHOOK_TYPES
 
 Language = Literal["en", "es"]
+
+
+def _no_encoded_word(address: str) -> str:
+    """RFC 2047: a header's reader would decode it, into anything."""
+    if "=?" in address:
+        raise PydanticCustomError("encoded_word", "An address holds no '=?'.")
+    return address
+
+
 # RFC 5321 in the part of it that mail servers agree on; no line ends, so no header can be put in.
 EmailAddress = Annotated[
     str,
@@ -19,6 +28,7 @@ EmailAddress = Annotated[
         max_length=254,
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
     ),
+    AfterValidator(_no_encoded_word),
 ]
 
 

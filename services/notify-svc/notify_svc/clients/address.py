@@ -15,8 +15,10 @@ from handoff_kit.errors import FieldError, Invalid
 Address = IPv4Address | IPv6Address
 
 LONGEST_URL: Final = 2000
-# IPv6 networks that lead to an IPv4 address inside them (RFC 6052, RFC 8215).
-_NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+# The IPv6 network that leads to an IPv4 address in its last bits (RFC 6052), and the one of which
+# each network decides by itself where they are (RFC 8215).
+_NAT64: Final = ip_network("64:ff9b::/96")
+_LOCAL_NAT64: Final = ip_network("64:ff9b:1::/48")
 _LOCAL_NAMES: Final = ("localhost", ".localhost", ".local", ".internal", ".home.arpa")
 
 
@@ -34,7 +36,7 @@ def is_public(address: Address) -> bool:
         inner = _embedded(address)
         if inner is not None:
             return is_public(inner)
-        if address.is_site_local:
+        if address.is_site_local or address in _LOCAL_NAT64:
             return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_unspecified
@@ -48,7 +50,7 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in network for network in _NAT64):
+    if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     # IPv4-compatible (RFC 4291, 2.5.5.1, deprecated); :: and ::1 are judged as they are.
     if int(address) >> 32 == 0 and int(address) > 0xFFFF:

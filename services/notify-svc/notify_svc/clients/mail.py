@@ -4,6 +4,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -53,6 +54,14 @@ def compose(mail: Mail, sender: str) -> EmailMessage:
     return message
 
 
+def _composed(mail: Mail, sender: str) -> EmailMessage | None:
+    """The mail, or None where no header can be made of the address, which no try will change."""
+    try:
+        return compose(mail, sender)
+    except (ValueError, AttributeError, LookupError, MessageError):
+        return None
+
+
 class SmtpMailer:
     """Sends by one server. *url*: ``smtp://[user:password@]host[:port]`` or ``smtps://…``."""
 
@@ -68,10 +77,13 @@ class SmtpMailer:
 
     async def send(self, mail: Mail) -> Attempted:
         """5xx for this recipient or message is final; everything else may be tried again."""
+        message = _composed(mail, self._sender)
+        if message is None:
+            return Attempted(error=Error.MAIL_REFUSED)
         try:
             async with asyncio.timeout(self._seconds):
                 await aiosmtplib.send(
-                    compose(mail, self._sender),
+                    message,
                     sender=self._sender,
                     recipients=[mail.to],
                     hostname=self._host,
@@ -108,9 +120,11 @@ class FileMailer:
         self._sender = sender
 
     async def send(self, mail: Mail) -> Attempted:
-        content = compose(mail, self._sender).as_bytes()
+        message = _composed(mail, self._sender)
+        if message is None:
+            return Attempted(error=Error.MAIL_REFUSED)
         try:
-            await asyncio.to_thread(self._write, f"{mail.id}.eml", content)
+            await asyncio.to_thread(self._write, f"{mail.id}.eml", message.as_bytes())
         except OSError:
             return Attempted(error=Error.MAIL_FAILED)
         return Attempted()
