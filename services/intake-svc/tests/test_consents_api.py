@@ -133,11 +133,13 @@ async def test_one_receipt_holds_the_restricted_consent_too(
         consent={"covers": ["food-insecurity", "elder-abuse"]},
     )
     made = (await post("/referrals", body)).json()
-    answer = await client.post(f"/intake/v1/receipts/{made['consent_receipt']}/withdraw")
+    path, key = f"/intake/v1/receipts/{made['consent_receipt']}/withdraw", {"idempotency-key": "w1"}
+    answer = await client.post(path, headers=key)
     assert [c["covers"] for c in answer.json()["consents"]] == [
         ["food-insecurity"],
         ["elder-abuse"],
     ]
+    assert (await client.post(path, headers=key)).content == answer.content
     topics = {e.topic for e in await said(db) if isinstance(e.data, ConsentWithdrawn)}
     assert topics == {"handoff.consents", "handoff.restricted.consents"}
 

@@ -14,7 +14,15 @@ from handoff_kit.errors import NotVisible
 from handoff_kit.http import Page, PageParams, body_of, direct, etag, json_response, page_of, parse
 from starlette.responses import Response
 
-from intake_svc.api.parts import Parts, actor_of, cursor_id, documented, idempotency, respond
+from intake_svc.api.parts import (
+    REPEATABLE,
+    Parts,
+    actor_of,
+    documented,
+    id_after,
+    idempotency,
+    respond,
+)
 from intake_svc.api.referrals import with_receipt
 from intake_svc.domain.rows import Consent, Disclosure
 from intake_svc.handlers.consents import GrantConsent, unreadable
@@ -79,7 +87,7 @@ def _case_managers(routes: APIRouter, parts: Parts) -> None:
             raise NotVisible
         return json_response(shown(row), headers={"etag": etag(row.version)})
 
-    @routes.post("/consents/{consent_id}/withdraw")
+    @routes.post("/consents/{consent_id}/withdraw", openapi_extra=REPEATABLE)
     async def withdraw(request: Request, consent_id: UUID, caller: Writer) -> Response:
         """The resident takes its consent back, through its case manager. The answer lists what had
         been disclosed. If-Match is honoured where it is sent."""
@@ -104,11 +112,12 @@ def _residents(routes: APIRouter, parts: Parts) -> None:
             told = await disclosures_of(conn, {(row.agency_id, row.id) for row in rows})
         return json_response(withdrawal(rows, told))
 
-    @routes.post("/receipts/{receipt}/withdraw", dependencies=[PUBLIC])
-    async def withdraw(receipt: str) -> Response:
+    @routes.post("/receipts/{receipt}/withdraw", dependencies=[PUBLIC], openapi_extra=REPEATABLE)
+    async def withdraw(request: Request, receipt: str) -> Response:
         """Take back all that was consented to with this receipt. Twice is once."""
         actor = Actor(RESIDENT, receipt=receipt_hash(receipt))
-        return respond(await parts.withdrawals.submit(Withdraw("", actor)))
+        used = await idempotency(request, "", receipt_hash(receipt).hex(), "receipts/withdraw")
+        return respond(await parts.withdrawals.submit(Withdraw("", actor), idempotency=used))
 
     @routes.post(
         "/receipts/{receipt}/consents",
@@ -151,7 +160,7 @@ def _records(routes: APIRouter, parts: Parts) -> None:
                 caller.agency,
                 consent_id,
                 after[0] if after else None,
-                cursor_id(after),
+                id_after(after),
                 page.fetch,
             )
         return page_of(

@@ -8,9 +8,9 @@ from uuid import UUID
 from event_schemas.codes import Role
 from fastapi import Request
 from handoff_kit.auth.roles import Principal
+from handoff_kit.cursor import cursor_id
 from handoff_kit.db import Database
 from handoff_kit.doorway import Answer, Doorway, Idempotency
-from handoff_kit.errors import FieldError, Invalid
 from handoff_kit.http import body_of, json_body, json_response, parse_idempotency_key
 from handoff_kit.telemetry import current_traceparent
 from handoff_kit.tx import Cause
@@ -58,9 +58,13 @@ _HEADER = {
 }
 
 
+# OpenAPI of an operation without a body that takes an Idempotency-Key.
+REPEATABLE: dict[str, Any] = {"parameters": [_HEADER]}
+
+
 def documented(model: type[BaseModel]) -> dict[str, Any]:
     """OpenAPI of an operation that parses its body and takes an Idempotency-Key."""
-    return json_body(model) | {"parameters": [_HEADER]}
+    return json_body(model) | REPEATABLE
 
 
 def role_of(caller: Principal) -> Role:
@@ -80,16 +84,9 @@ def organization_of(caller: Principal) -> UUID | None:
     return _uuid(caller.organization) if caller.organization else None
 
 
-def cursor_id(after: tuple[Any, str] | None) -> UUID | None:
+def id_after(after: tuple[Any, str] | None) -> UUID | None:
     """The id in a cursor. Raises: Invalid, for one that is of another list."""
-    if after is None:
-        return None
-    found = _uuid(after[1])
-    if found is None:
-        raise Invalid(
-            errors=[FieldError("cursor", "invalid-cursor", "This is no cursor of this list.")]
-        )
-    return found
+    return None if after is None else cursor_id(after[1])
 
 
 def actor_of(caller: Principal) -> Actor:
