@@ -61,7 +61,7 @@ def test_every_command_has_help(words: list[str]) -> None:
         ["parked", "list"],
         ["parked", "show", AN_ID],
         ["parked", "retry", "--all"],
-        ["replay", "--group", "referral", "--from", "earliest", "--reason", "try"],
+        ["replay", "--group", "referral", "--from", "earliest"],
         ["clients", "create", "x", "--role", "department"],
         ["clients", "list"],
         ["users", "list"],

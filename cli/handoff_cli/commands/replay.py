@@ -27,7 +27,9 @@ def replay(
         str,
         typer.Option("--from", help="earliest, an offset, or a time (2026-01-05T09:00:00-05:00)."),
     ],
-    reason: Annotated[str, typer.Option(help="Why, for the audit log (a code).")],
+    reason: Annotated[
+        str, typer.Option(help="Why, for the audit log (a code).")
+    ] = "operator-replay",
     topic: Annotated[str | None, typer.Option(help="Only this topic.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would move.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,

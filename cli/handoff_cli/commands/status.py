@@ -106,7 +106,9 @@ async def _service(connection: Connection, service: str, *, embedded: bool) -> d
 def _answers(base: str, path: str) -> str:
     """ready, not-ready or down."""
     parts = urllib.parse.urlsplit(base)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=5)
     try:
         connection.request("GET", path)
         return "ready" if connection.getresponse().status == 200 else "not-ready"
