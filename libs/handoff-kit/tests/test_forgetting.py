@@ -1,14 +1,17 @@
 """The embedded log keeps a topic as long as the contract says, and no service can shorten it."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from handoff_kit.bus.postgres import PostgresLog, PostgresPublisher, forget_old_records
 from handoff_kit.consumer.forgetting import forget_old_events
-from handoff_kit.errors import Permanent
+from handoff_kit.errors import Permanent, Waiting
 from handoff_kit.service.housekeeping import housekeeping
+from handoff_kit.telemetry import process_metrics
+from handoff_kit.tx import Tx
 from handoff_kit.wakes import Wakes
 
 INBOUND, CASES = "handoff.inbound.inspections", "handoff.cases"
@@ -82,6 +85,26 @@ def test_a_worker_lets_the_log_forget_where_no_broker_does(bus, there):
     names = {periodic.name: periodic.every for periodic in housekeeping("toy", bus)}
     assert ("log-forget" in names) is there
     assert names["toy-forget"] == 3600
+
+
+async def test_a_short_wait_is_no_alarm(db, admin, feeder, closed, toy):
+    toy.refuse |= {"bad": Permanent("the code is wrong"), "early": Waiting("not yet")}
+    feed = feeder()
+    await feed.feed(closed(uuid4(), 1, "bad"), closed(uuid4(), 1, "early"))
+    (measure,) = (p for p in housekeeping("toy", "kafka") if p.name == "toy-measure")
+
+    async def shown() -> dict[str, float | None]:
+        async with db.sets() as connection:
+            await measure.run(Tx(connection, datetime.now(UTC), "toy"))
+        reasons = [r["reason"] for r in await admin.fetch("SELECT reason FROM toy.parked")]
+        group = await admin.fetchval("SELECT DISTINCT group_name FROM toy.parked")
+        metrics = process_metrics()
+        return {r: metrics.value("handoff_parked", group=group, reason=r) for r in reasons}
+
+    now = await shown()
+    assert [count or 0 for _, count in sorted(now.items())] == [1, 0]
+    await admin.execute("UPDATE toy.parked SET parked_at = now() - interval '61 seconds'")
+    assert list((await shown()).values()) == [1, 1]
 
 
 async def test_old_ids_and_settled_events_are_forgotten_and_open_ones_stay(

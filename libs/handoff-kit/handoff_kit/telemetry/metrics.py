@@ -79,7 +79,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "gauge",
         "events",
         ("group", "reason"),
-        "Events parked and not yet retried or dropped",
+        "Events parked that failed, or that wait for more than a minute",
     ),
     MetricSpec(
         "handoff_deliveries_total",
