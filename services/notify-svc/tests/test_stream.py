@@ -55,6 +55,21 @@ async def test_without_a_token_no_stream(origin) -> None:
     assert answer.status_code == 401
 
 
+async def test_a_stream_ends_with_its_token(origin, signer) -> None:
+    token = signer.issue(
+        subject="inspector-one", agency="test-city", roles=["inspector"], lifetime=2
+    )
+    mine = {"authorization": f"Bearer {token}"}
+    async with (
+        asyncio.timeout(5),
+        httpx.AsyncClient() as http,
+        http.stream("GET", f"{origin}/notify/v1/stream", headers=mine) as stream,
+    ):
+        assert stream.status_code == 200
+        lines = [line async for line in stream.aiter_lines()]
+    assert lines[0] == "retry: 2000"
+
+
 async def test_many_streams_cost_one_look(db, context, feeder, a_case) -> None:
     hub = Hub(db, context.wakes)
     owners = [f"subject:inspector-{n}" for n in range(200)]

@@ -91,7 +91,7 @@ def scopes_of(roles: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller of one request, as its access token states it."""
+    """The caller of one request, as its access token states it, and until when (Unix seconds)."""
 
     subject: str
     agency: str
@@ -99,6 +99,7 @@ class Principal:
     organization: str | None = None
     roles: frozenset[str] = field(default_factory=frozenset)
     scopes: frozenset[str] = field(default_factory=frozenset)
+    expires_at: float | None = field(default=None, compare=False)
 
     @property
     def caller(self) -> str:

@@ -117,6 +117,7 @@ class Verifier:
             organization=_optional(claims.get("organization")),
             roles=frozenset(_text(role) for role in roles),
             scopes=frozenset(scope.split()),
+            expires_at=expires_at,
         )
         return expires_at, principal
 

@@ -1,6 +1,7 @@
 """The feed and its stream."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from notify_svc.handlers.commands import MarkRead
 from notify_svc.tables.feed import feed_page, visible_notices
 
 HEARTBEAT = 15.0  # seconds
-# As long as an access token lives; then the client comes again with a new one.
+# At most, as an access token lives; then the client comes again with a new one.
 STREAM_SECONDS = 600.0
 _BEGIN = b"retry: 2000\n: here is what changes from now on\n\n"
 _BEAT = b": still here\n\n"
@@ -87,10 +88,13 @@ def router(parts: Parts) -> APIRouter:
     async def stream(caller: Self) -> Response:
         """Server-sent events: ``changed`` with the id of a feed item, and nothing else.
 
-        Ends after ten minutes, as an access token does; connect again and read the feed.
+        Ends with the access token, after ten minutes at most; connect again and read the feed.
         """
+        seconds = STREAM_SECONDS
+        if caller.expires_at is not None:
+            seconds = min(seconds, caller.expires_at - time.time())
         return StreamingResponse(
-            stream_of(parts.hub, caller.agency, owners(caller)),
+            stream_of(parts.hub, caller.agency, owners(caller), seconds=seconds),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
