@@ -22,6 +22,8 @@ M = TypeVar("M", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
 MAX_NODES = 200_000
+MAX_DEPTH = 50
+_TOO_DEEP = f"is nested more than {MAX_DEPTH} deep here"
 """Values in one file, aliases counted each time they are used; a bomb of aliases ends here."""
 
 _STR, _INT, _FLOAT, _BOOL, _NULL = (
@@ -120,6 +122,7 @@ def parse(path: Path) -> Document:
         line = error.object[: error.start].count(b"\n") + 1
         raise _refused(path, line, "is not UTF-8 text here; save the file as UTF-8") from error
     try:
+        _check_depth(path, text)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -131,6 +134,19 @@ def parse(path: Path) -> Document:
     if node is None:
         raise _refused(path, 1, "is empty")
     return _Builder(path).build(node)
+
+
+def _check_depth(path: Path, text: str) -> None:
+    """Before nodes are made of it, which takes the stack of C. Raises `FileRefused`, YAMLError."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise _refused(path, line, _TOO_DEEP)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def validate(document: Document, model: type[M]) -> M:
@@ -185,6 +201,8 @@ class _Builder:
         if self.count > MAX_NODES:
             raise _refused(self.document.path, 1, f"holds more than {MAX_NODES} values")
         self.document.lines.setdefault(loc, node.start_mark.line + 1)
+        if len(above) > MAX_DEPTH:  # By aliases, each of which holds the one before.
+            raise _refused(self.document.path, node.start_mark.line + 1, _TOO_DEEP)
         if id(node) in above:
             self._fault(node, loc, "an alias refers to what contains it")
             return None

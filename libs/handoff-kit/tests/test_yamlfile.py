@@ -135,6 +135,9 @@ def test_duplicate_keys_are_errors(write) -> None:
         ("version: a\nany: !!python/object:os.system x\n", 2, "tag"),
         ("version: a\n? [1, 2]\n: x\n", 2, "a key must be plain text"),
         ("- a\n- b\n", 1, "dictionary"),
+        ("version: a\nany: " + "[" * 100_000, 2, "nested more than"),
+        ("version: a\nany: " + "[" * 3000 + "]" * 3000, 2, "nested more than"),
+        ("\n".join(" " * n + "a:" for n in range(2000)), 51, "nested more than"),
         ("version: a\nanswer: maybe\n", 2, "'yes' or 'no'"),
         ("version: a\nneeds: [{category: x, flag: perhaps}]\n", 2, "boolean"),
     ],
@@ -157,6 +160,12 @@ def test_a_bomb_of_aliases_is_refused(write) -> None:
     levels = ["version: a", "any:", "  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"  a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 8)]
     assert "more than" in faults(write("\n".join(levels)))[0][2]
+
+
+def test_a_tower_of_aliases_is_refused(write) -> None:
+    levels = ["version: a", "any:", "  - &a0 [x]"]
+    levels += [f"  - &a{i} [*a{i - 1}]" for i in range(1, 2000)]
+    assert "nested more than" in faults(write("\n".join(levels)))[0][2]
 
 
 def test_lines_of_places(write) -> None:
