@@ -6,6 +6,7 @@ organization, its own cases) is the service's own predicate, and what it may not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -99,7 +100,7 @@ class Principal:
     organization: str | None = None
     roles: frozenset[str] = field(default_factory=frozenset)
     scopes: frozenset[str] = field(default_factory=frozenset)
-    expires_at: float | None = field(default=None, compare=False)
+    expires_at: float = field(default=math.inf, compare=False)
 
     @property
     def caller(self) -> str:

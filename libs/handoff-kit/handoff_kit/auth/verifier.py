@@ -41,16 +41,15 @@ class Verifier:
         self._jwks = jwks
         self._now = now
         self._cache_size = cache_size
-        self._cache: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        self._cache: OrderedDict[str, Principal] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
         """Raises Unauthenticated; Unavailable when the keys cannot be had."""
         hit = self._cache.get(token)
-        if hit is not None and hit[0] > self._now():
+        if hit is not None and hit.expires_at > self._now():
             self._cache.move_to_end(token)
-            return hit[1]
-        expires_at, principal = await self._check(token)
-        self._cache[token] = (expires_at, principal)
+            return hit
+        principal = self._cache[token] = await self._check(token)
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
         return principal
@@ -67,7 +66,7 @@ class Verifier:
             raise ScopeMissing(scope=scope)
         return principal
 
-    async def _check(self, token: str) -> tuple[float, Principal]:
+    async def _check(self, token: str) -> Principal:
         if len(token) > _LONGEST:
             raise Unauthenticated
         try:
@@ -100,7 +99,7 @@ class Verifier:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError):
             raise Unauthenticated from None
 
-    def _judge(self, claims: dict[str, Any]) -> tuple[float, Principal]:
+    def _judge(self, claims: dict[str, Any]) -> Principal:
         now = self._now()
         expires_at = float(claims["exp"])
         if not now < expires_at or float(claims["iat"]) > now + _SKEW:
@@ -110,7 +109,7 @@ class Verifier:
         roles, scope = claims["roles"], claims["scope"]
         if not isinstance(roles, list) or not isinstance(scope, str):
             raise Unauthenticated
-        principal = Principal(
+        return Principal(
             subject=_text(claims["sub"]),
             agency=_text(claims["agency"]),
             client_id=_optional(claims.get("client_id")),
@@ -119,7 +118,6 @@ class Verifier:
             scopes=frozenset(scope.split()),
             expires_at=expires_at,
         )
-        return expires_at, principal
 
 
 def bearer_token(request_headers: Iterable[tuple[bytes, bytes]]) -> str:

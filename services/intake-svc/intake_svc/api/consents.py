@@ -115,9 +115,10 @@ def _residents(routes: APIRouter, parts: Parts) -> None:
     @routes.post("/receipts/{receipt}/withdraw", dependencies=[PUBLIC], openapi_extra=REPEATABLE)
     async def withdraw(request: Request, receipt: str) -> Response:
         """Take back all that was consented to with this receipt. Twice is once."""
-        actor = Actor(RESIDENT, receipt=receipt_hash(receipt))
-        used = await idempotency(request, "", receipt_hash(receipt).hex(), "receipts/withdraw")
-        return respond(await parts.withdrawals.submit(Withdraw("", actor), idempotency=used))
+        hashed = receipt_hash(receipt)
+        used = await idempotency(request, "", hashed.hex(), "receipts/withdraw")
+        command = Withdraw("", Actor(RESIDENT, receipt=hashed))
+        return respond(await parts.withdrawals.submit(command, idempotency=used))
 
     @routes.post(
         "/receipts/{receipt}/consents",

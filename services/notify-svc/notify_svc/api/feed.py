@@ -90,9 +90,7 @@ def router(parts: Parts) -> APIRouter:
 
         Ends with the access token, after ten minutes at most; connect again and read the feed.
         """
-        seconds = STREAM_SECONDS
-        if caller.expires_at is not None:
-            seconds = min(seconds, caller.expires_at - time.time())
+        seconds = min(STREAM_SECONDS, caller.expires_at - time.time())
         return StreamingResponse(
             stream_of(parts.hub, caller.agency, owners(caller), seconds=seconds),
             media_type="text/event-stream",

@@ -17,7 +17,7 @@ class FailureLimit:
     """At most ``most`` failures of one key in ``seconds``; times are monotonic seconds.
 
     Only failures count, so whoever has the right credentials is never slowed down by itself. The
-    oldest keys are forgotten when there are too many: this guards the machine's time, not a
+    oldest keys are forgotten when there are too many: this slows down who fails, and guards no
     secret, which is long enough by itself or has a lock-out in the database.
     """
 
