@@ -70,6 +70,19 @@ def test_uuids_stay_and_other_ids_become_stable_ones():
     }.isdisjoint(ids)
 
 
+def test_a_uuid_in_capitals_is_the_same_id():
+    given = "ac148810-d857-441c-9679-408f346de14b"
+    reading = take(tables(services=[SERVICE | {"id": given}, SERVICE | {"id": given.upper()}]))
+    assert only_service(reading)["id"] == given
+    assert reasons(reading, "services") == [("refused", "id", "same id as row 1, in other letters")]
+
+
+@pytest.mark.parametrize("given", [["inactive"], {"value": "closed"}, [], {}])
+def test_a_status_that_is_no_text_offers_nothing(given):
+    reading = take(tables(services=[SERVICE | {"status": given}]))
+    assert only_service(reading)["status"] == ("inactive" if given else "active")
+
+
 # shapes of JSON
 
 NESTED = {

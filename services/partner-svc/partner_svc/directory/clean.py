@@ -244,6 +244,8 @@ def status(value: object) -> Cleaned:
     A word that HSDS does not know is inactive, so that nothing is offered by mistake.
     """
     given = _plain(value).lower()
+    if not given and value and isinstance(value, list | dict):
+        return "inactive", "status is no text, taken as inactive; nothing is offered"
     if not given:
         return "active", "empty status taken as active"
     if given in STATUSES:
