@@ -42,7 +42,7 @@ async def bring_in(feed: Feed, report_file: Path, *, dry_run: bool) -> dict[str,
         with progress("importing"):
             answer = await post(http, feed, content, dry_run=dry_run)
             rows = await _rows(http, answer)
-    _write(report_file, rows)
+    _write(report_file, rows, dry_run=dry_run)
     report = {name: answer[name] for name in _COUNTS}
     return report | {
         "report_file": str(report_file) if rows else None,
@@ -53,11 +53,11 @@ async def bring_in(feed: Feed, report_file: Path, *, dry_run: bool) -> dict[str,
     }
 
 
-def _write(report_file: Path, rows: list[ReportRow]) -> None:
+def _write(report_file: Path, rows: list[ReportRow], *, dry_run: bool) -> None:
     if rows:
         write_report(report_file, rows)
         report_file.chmod(0o600)
-    else:
+    elif not dry_run:
         report_file.unlink(missing_ok=True)  # One from before would tell of another import.
 
 

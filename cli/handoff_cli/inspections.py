@@ -53,7 +53,7 @@ async def bring_in(source: Path, map_name: str, rejects: Path, *, dry_run: bool)
             with progress("posting") as tell:
                 await _post_all(http, reading.inspections, totals, tell)
     refused = sorted([*reading.rejects, *totals.refused], key=lambda r: (r.file, r.row))
-    _write(rejects, refused)
+    _write(rejects, refused, dry_run=dry_run)
     rejected = reading.lost + len(totals.refused)
     report: dict[str, Any] = {
         "read": len(reading.inspections) + rejected - len(totals.refused),
@@ -67,10 +67,10 @@ async def bring_in(source: Path, map_name: str, rejects: Path, *, dry_run: bool)
     return report | ({"dry_run": True} if dry_run else {})
 
 
-def _write(path: Path, refused: list[Reject]) -> None:
+def _write(path: Path, refused: list[Reject], *, dry_run: bool) -> None:
     if refused:
         write_rejects(path, refused)
-    else:
+    elif not dry_run:
         path.unlink(missing_ok=True)  # One from before would tell of other rows.
 
 

@@ -233,6 +233,71 @@ def test_rejects_beside_the_export_are_no_part_of_it(tmp_path: Path) -> None:
         assert (tmp_path / "export" / "export.rejects.csv").exists()
 
 
+# Files that are somebody's: what is read, or what is no report of an import
+
+UNFIT = ROWS + "3,never,3 Bell Lane\n"
+
+
+def dry(*arguments: str) -> Any:
+    return handoff("import", "inspections", *arguments, "--map", "map.yaml", "--dry-run")
+
+
+def said(done: Any) -> str:
+    """The message, out of the box that it is shown in."""
+    return " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_mended_rejects_that_are_brought_in_again_stay(tmp_path: Path) -> None:
+    """Their default target has the name that they have, up to the first point."""
+    mended = tmp_path / "rows.rejects.csv"
+    mended.write_text("row,column,reason,id,at,where\n3,at,is no time,2,2026-01-06,2 Bell Lane\n")
+    before = mended.read_bytes()
+    assert dry("rows.rejects.csv").exit_code == 0
+    assert mended.read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["rows.csv", "./rows.csv", "map.yaml", "link.csv"])
+@pytest.mark.parametrize("rows", [ROWS, UNFIT])
+def test_what_is_read_is_no_target(tmp_path: Path, target: str, rows: str) -> None:
+    (tmp_path / "rows.csv").write_text(rows)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "rows.csv")
+    done = dry("rows.csv", "--rejects", target)
+    assert done.exit_code == 2
+    assert "is what is read" in said(done)
+    assert ((tmp_path / "rows.csv").read_text(), (tmp_path / "map.yaml").read_text()) == (rows, MAP)
+
+
+def test_a_file_of_another_kind_is_no_target(tmp_path: Path) -> None:
+    (tmp_path / "letter.csv").write_text("Dear,Sir\n")
+    done = dry("rows.csv", "--rejects", "letter.csv")
+    assert done.exit_code == 2
+    assert "no earlier one of this kind" in said(done)
+    assert (tmp_path / "letter.csv").read_text() == "Dear,Sir\n"
+
+
+def test_a_dry_run_deletes_no_rejects_and_each_export_has_its_own(tmp_path: Path) -> None:
+    (tmp_path / "rows.2024.csv").write_text(UNFIT)
+    assert dry("rows.2024.csv").exit_code == 0
+    assert (tmp_path / "rows.2024.rejects.csv").exists()
+    (tmp_path / "rows.2025.csv").write_text(ROWS)
+    assert dry("rows.2025.csv").exit_code == 0
+    (tmp_path / "rows.2024.csv").write_text(ROWS)
+    assert dry("rows.2024.csv").exit_code == 0
+    assert (tmp_path / "rows.2024.rejects.csv").exists()
+
+
+@pytest.mark.parametrize("option", ["--report", "--map"])
+def test_a_directory_that_is_read_is_no_target(tmp_path: Path, option: str) -> None:
+    (tmp_path / "services.json").write_text("[]")
+    (tmp_path / "terms.yaml").write_text("{}")
+    target = "services.json" if option == "--report" else "terms.yaml"
+    arguments = ["services.json", "--map", "terms.yaml", "--report", target, "--dry-run"]
+    done = handoff("import", "directory", *arguments)
+    assert done.exit_code == 2
+    assert "is what is read" in said(done)
+    assert (tmp_path / target).exists()
+
+
 # Arguments and variables
 
 

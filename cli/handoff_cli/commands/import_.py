@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,12 +43,12 @@ def inspections(
     as_json: Json = False,
 ) -> None:
     """Bring in a department's export. A second time it changes nothing."""
-    from handoff_cli.inspection_import import REJECTS, ImportRefused
+    from handoff_cli.inspection_import import REJECT_COLUMNS, REJECTS, ImportRefused
     from handoff_cli.inspections import bring_in
 
     export = Path(_given(source))
-    target = rejects or Path.cwd() / f"{export.absolute().name.split('.')[0]}{REJECTS}"
-    _check_target(target, "--rejects")
+    target = rejects or Path.cwd() / f"{export.absolute().stem}{REJECTS}"
+    _check_target(target, "--rejects", REJECT_COLUMNS, (export, Path(map_)))
     try:
         report = asyncio.run(bring_in(export, map_, target, dry_run=dry_run))
     except ImportRefused as refused:
@@ -82,12 +83,13 @@ def directory(
 ) -> None:
     """Bring in a directory of services, all or nothing, with a report."""
     from partner_svc.directory import DirectoryRefused
+    from partner_svc.directory.report import COLUMNS
 
     from handoff_cli.directories import Feed, bring_in
 
     feed_name = code(name or _slug(_given(source)), "--source")
     target = report_file or Path.cwd() / f"{_slug(feed_name)}.report.csv"
-    _check_target(target, "--report")
+    _check_target(target, "--report", COLUMNS, (Path(source), *([map_] if map_ else [])))
     feed = Feed(source, feed_name, format_, map_, trusted)
     try:
         report = asyncio.run(bring_in(feed, target, dry_run=dry_run))
@@ -103,11 +105,19 @@ def _given(source: str) -> str:
     return source
 
 
-def _check_target(path: Path, option: str) -> None:
-    """What cannot be written is said before anything is brought in, not after."""
+def _check_target(path: Path, option: str, columns: Sequence[str], inputs: Sequence[Path]) -> None:
+    """What cannot or must not be written is said before anything is brought in, not after.
+
+    A file that is there goes only where it is an earlier one of the kind, by its *columns*, and
+    none of the *inputs*: who mends rejects and brings them in again would lose them.
+    """
     folder = path.absolute().parent
     if path.is_dir():
         why = f"'{path}' is a folder; name a file"
+    elif any(one.exists() and path.exists() and path.samefile(one) for one in inputs):
+        why = f"'{path}' is what is read; name another file by {option}"
+    elif path.exists() and not _begins_with(path, columns):
+        why = f"'{path}' is there, and no earlier one of this kind; name another file by {option}"
     elif not folder.is_dir():
         why = f"there is no folder '{folder}'"
     elif not os.access(path if path.exists() else folder, os.W_OK):
@@ -115,6 +125,16 @@ def _check_target(path: Path, option: str) -> None:
     else:
         return
     raise typer.BadParameter(why, param_hint=option)
+
+
+def _begins_with(path: Path, columns: Sequence[str]) -> bool:
+    """Whether the file is empty or its header begins with *columns*."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)
+    except OSError:
+        return True  # Whether it may be written is judged by itself.
+    return not start or start.startswith(",".join(columns).encode())
 
 
 def _slug(source: str) -> str:

@@ -14,6 +14,9 @@ from handoff_cli.inspection_import.maps import InspectionMap
 from handoff_cli.inspection_import.records import FlatRow
 from handoff_cli.inspection_import.sources import Progress, fits, rows
 
+# With these every rejects file begins.
+REJECT_COLUMNS = ("row", "column", "reason")
+
 
 @dataclass
 class Reading:
@@ -80,13 +83,16 @@ def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
     that has one of these names is written as ``… (source)``.
     """
     rejects = list(rejects)
-    own = ["row", "column", "reason"]
+    own = list(REJECT_COLUMNS)
     if len({reject.file for reject in rejects}) > 1:
         own.append("file")
     names = list(dict.fromkeys(name for reject in rejects for name in reject.raw))
     titles = [f"{name} (source)" if name in own else name for name in names]
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+    # Half of a surrogate pair, which JSON can hold, is no text that a file could.
+    with os.fdopen(
+        descriptor, "w", encoding="utf-8", errors="backslashreplace", newline=""
+    ) as file:
         writer = csv.writer(file)
         writer.writerow([*own, *titles])
         for reject in rejects:
