@@ -206,6 +206,7 @@ findings:
         ("%Y/%m/%d %H:%M:%S%z", "2025/01/01 00:00:00+00", "2025-01-01T00:00:00+00:00"),
         ("%Y/%m/%d %H:%M:%S%z", "2025/01/01 00:00:00-0600", "2025-01-01T00:00:00-06:00"),
         ("unix-ms", 1e30, None),
+        ("unix-ms", -62135596800000, None),  # The first second of the year 1 in UTC.
         ("unix", "yesterday", None),
     ],
 )

@@ -2,10 +2,11 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
-from handoff_cli.inspection_import import ImportRefused, load_map, read, write_rejects
+from handoff_cli.inspection_import import FileRefused, ImportRefused, load_map, read, write_rejects
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -453,6 +454,33 @@ def test_the_rejects_file(run, tmp_path: Path) -> None:
             ["row", "column", "reason", "id", "at", "addr", "row (source)"],
             ["2", "at", "is empty", "1", "", "a, b", "z"],
         ]
+
+
+@pytest.mark.parametrize("bad", ["250 E\x00lm", "250 \ud83d Elm"])
+def test_text_that_no_database_holds_rejects_its_row(run, tmp_path: Path, bad: str) -> None:
+    """Else the doorway would refuse the whole batch, and name no row."""
+    map_ = MAP.replace("format: csv", "format: json", 1)
+    records = [{"id": str(n), "at": "01/02/2024", "addr": "1 Elm"} for n in range(3)]
+    records[1]["addr"] = bad
+    reading = run(json.dumps(records), map_, "x.json")
+    assert [(r.row, r.column) for r in reading.rejects] == [(2, "addr")]
+    assert "half of a surrogate pair" in reading.rejects[0].reason
+    assert len(reading.inspections) == 2
+    write_rejects(tmp_path / "r.csv", reading.rejects)
+    assert (tmp_path / "r.csv").read_bytes().count(b"\n") == 2
+
+
+def test_a_zones_name_is_no_part_of_a_time(run) -> None:
+    """strptime reads %Z and forgets it: a time in UTC would become the city's."""
+    with pytest.raises(FileRefused, match="%Z, a zone's name"):
+        run(CSV, MAP.replace("%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M %Z"))
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(MAP)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ImportRefused, match="neither a file nor a folder"):
+        read(load_map(str(tmp_path / "map.yaml")), tmp_path / "pipe.csv")
 
 
 def test_progress_ends_at_the_whole(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from handoff_cli.inspection_import.maps import UNIX, FieldRule, render
 from handoff_cli.inspection_import.targets import STATUSES, Kind
 
 Value = str | float
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 _HOURS_ONLY = re.compile(r"[+-]\d\d$")
 
 
@@ -41,6 +42,8 @@ def value_of(rule: FieldRule, kind: Kind, row: Row, zone: ZoneInfo | None) -> Va
         if rule.required:
             raise Refusal(_named(rule), _why_empty(rule, row))
         return None
+    if not _storable(text):
+        raise Refusal(_named(rule), "holds a NUL character or half of a surrogate pair")
     try:
         match kind:
             case Kind.TIME:
@@ -53,6 +56,13 @@ def value_of(rule: FieldRule, kind: Kind, row: Row, zone: ZoneInfo | None) -> Va
                 return text
     except ValueError as error:
         raise Refusal(_named(rule), str(error)) from error
+
+
+def _storable(text: str) -> bool:
+    """Whether it is text to a database; JSON can hold what is not."""
+    if text.isascii():
+        return "\x00" not in text
+    return _NOT_STORABLE.search(text) is None
 
 
 def _named(rule: FieldRule) -> str | None:
@@ -120,7 +130,10 @@ def to_time(text: str, formats: tuple[str, ...], zone: ZoneInfo | None, *, iso: 
             raise ValueError(f"'{_short(text)}' has no offset, and the map names no timezone")
         parsed = parsed.replace(tzinfo=zone, fold=0)
     elif zone is not None and UNIX.keys() & formats:
-        parsed = parsed.astimezone(zone)
+        try:
+            parsed = parsed.astimezone(zone)
+        except OverflowError:
+            raise ValueError(f"'{_short(text)}' lies outside of the calendar") from None
     offset = parsed.utcoffset() or timedelta(0)
     if offset % timedelta(minutes=1):
         raise ValueError(f"'{_short(text)}' lies before there were time zones; is the year right?")

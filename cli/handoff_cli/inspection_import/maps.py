@@ -27,6 +27,7 @@ SHIPPED_NAME = "inspections"
 """A city's main map is ``inspections.yaml`` in its folder, its other files' ``inspections-*``."""
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
+_ZONE_NAME = re.compile(r"(?<!%)(?:%%)*%Z")
 _YEAR = re.compile(r"%[YyGcxs]")
 UNIX = {"unix": 1, "unix-ms": 1000}
 """Formats that count from 1970 in UTC, with their steps a second."""
@@ -302,6 +303,11 @@ def _check_format(given: str) -> None:
         raise ValueError(
             f"'{given}' has no directive; write a date as %m/%d/%Y, %H:%M:%S"
             " (or unix, unix-ms for a count of seconds, milliseconds)"
+        )
+    if _ZONE_NAME.search(given):
+        raise ValueError(
+            f"'{given}' has %Z, a zone's name, which no time can be told by;"
+            " cut it off by a pattern and name the timezone in the map"
         )
     if not _YEAR.search(given):
         raise ValueError(f"'{given}' names no year (%Y)")

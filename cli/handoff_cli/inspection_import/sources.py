@@ -58,8 +58,10 @@ def files_of(map_: InspectionMap, path: Path) -> list[Path]:
     """
     if not path.exists():
         raise ImportRefused(path, "does not exist")
-    if not path.is_dir():
+    if path.is_file():
         return [path]
+    if not path.is_dir():
+        raise ImportRefused(path, "is neither a file nor a folder")
     endings = {"csv": {".csv"}, "json-lines": {".jsonl", ".ndjson", ".json"}}
     wanted = endings.get(map_.format, {".json"})
     files = sorted(
