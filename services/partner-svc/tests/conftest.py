@@ -159,3 +159,24 @@ def kitchen(caller: Callable[..., As]) -> As:
 @pytest.fixture
 def coordinator(caller: Callable[..., As]) -> As:
     return caller("coordinator")
+
+
+@pytest.fixture
+async def an_offer(feeder, made):
+    offer = made()
+    await feeder().feed(offer, source="/handoff/referral")
+    return offer
+
+
+@pytest.fixture
+async def an_accepted_offer(an_offer, food_bank):
+    answer = await food_bank.do(an_offer.offer_id, "accept")
+    assert answer.status_code == 200, answer.text
+    return an_offer
+
+
+@pytest.fixture
+async def a_restricted_offer(feeder, made):
+    offer = made(restricted=True, category=NeedCategory.MENTAL_HEALTH)
+    await feeder().feed(offer, source="/handoff/referral")
+    return offer
