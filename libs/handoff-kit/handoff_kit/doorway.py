@@ -109,6 +109,7 @@ class Doorway(Generic[C]):
         self._free = set(range(writers))
         self._starting = False  # A writer has not taken its set yet.
         self._in_hand = 0  # Commands of the sets under way.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def submit(self, command: C, *, idempotency: Idempotency | None = None) -> Answer:
         """Run *command* durably and answer it.
@@ -119,11 +120,13 @@ class Doorway(Generic[C]):
         """
         if len(self._waiting) >= self._queue:
             raise Unavailable("too many requests wait; try again in a moment", retry_after=1)
-        waiting = _Waiting(command, idempotency, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        if self._loop is None:  # Kept: to ask which loop runs is a system call in Python 3.11.
+            self._loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting.append(_Waiting(command, idempotency, answer))
         self._kick()
-        # A client that goes away does not take back what it sent.
-        return await asyncio.shield(waiting.answer)
+        # A client that goes away takes back its wait, not what it sent.
+        return await answer
 
     async def close(self) -> None:
         """Wait for what is in flight."""

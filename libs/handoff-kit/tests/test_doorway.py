@@ -116,6 +116,25 @@ async def test_a_few_commands_wait_for_more_while_a_set_is_under_way(held):
     await asyncio.gather(*work)
 
 
+async def test_who_goes_away_takes_back_nothing_and_disturbs_nobody(doorway, admin):
+    leaving, staying = (asyncio.ensure_future(doorway.submit(Note(k))) for k in ("gone", "stays"))
+    await asyncio.sleep(0)  # Both wait, neither is in a set.
+    leaving.cancel()
+    assert (await staying).body == {"key": "stays"}
+    assert leaving.cancelled()
+    assert await rows(admin) == ["gone", "stays"]
+
+
+async def test_who_goes_away_in_the_midst_of_a_set_takes_back_nothing(held):
+    doorway, begun, go_on = held
+    leaving, staying = (asyncio.ensure_future(doorway.submit(Note(k))) for k in ("gone", "stays"))
+    await reached(begun, [2])
+    leaving.cancel()
+    go_on.release()
+    assert (await staying).status == 201
+    assert leaving.cancelled()
+
+
 async def test_a_refusal_leaves_no_trace_and_its_neighbours_go_through(doorway, admin, db):
     notes = [Note("a"), Note("b", refuse=Invalid("no")), Note("c")]
     results = await asyncio.gather(*map(doorway.submit, notes), return_exceptions=True)
