@@ -18,7 +18,7 @@ from uuid import uuid4
 import httpx
 import psutil
 import pytest
-from handoff_cli.commands.replay import place_of
+from handoff_cli.commands.replay import places_of
 from handoff_cli.demo_city.ids import organization_id
 from handoff_kit.bus.ports import Outgoing
 from handoff_kit.bus.postgres import PostgresPublisher
@@ -634,7 +634,10 @@ async def test_a_replay_from_a_time_passes_over_nothing_restricted(system: Any) 
                 minute,
             )
         within = minute + timedelta(seconds=30)
-        found = {topic: await place_of(connection, topic, 99, within) for topic in places}
+        asked = [(topic, 99) for topic in places]
+        found = {
+            topic: at for (topic, _), at in (await places_of(connection, asked, within)).items()
+        }
     finally:
         await written.rollback()
         await connection.close()

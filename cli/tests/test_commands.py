@@ -104,7 +104,7 @@ def test_the_services_are_the_kits() -> None:
 
 
 def test_places_of_a_replay() -> None:
-    assert place("earliest") == 0
+    assert place("earliest") == "earliest"
     assert place("42") == 42
     assert place("2026-01-05T09:00:00-05:00") == datetime.fromisoformat("2026-01-05T14:00:00+00:00")
     for wrong in ("latest", "2026-01-05T09:00:00", "-1"):

@@ -7,16 +7,21 @@ already has no second effect: the gate and the inbox drop duplicates.
 
 import asyncio
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from handoff_kit.db import Connection
 
 from handoff_cli import running
 from handoff_cli.console import CommandFailed, code, command, print_json, print_table
+from handoff_cli.logs import EmbeddedLog, Place, brokers, is_embedded
 from handoff_cli.office import ACTOR, act_for, office, reading
 from handoff_cli.running import SERVICES, agency
+
+EARLIEST: Literal["earliest"] = "earliest"
+Start = int | datetime | Literal["earliest"]
 
 
 @command
@@ -36,7 +41,7 @@ def replay(
 ) -> None:
     """Read again from an earlier place; duplicates have no second effect."""
     start = place(from_)
-    report = asyncio.run(_replay(group, start, topic, code(reason, "--reason"), dry_run=dry_run))
+    report = asyncio.run(read_again(group, start, topic, code(reason, "--reason"), dry_run=dry_run))
     if as_json:
         print_json(report)
         return
@@ -51,10 +56,10 @@ def replay(
     typer.echo(f"\n{report['events']} events {verb} again by {group} ({report['service']})")
 
 
-def place(text: str) -> int | datetime:
-    """An offset, ``earliest`` being 0, or a time with its offset from UTC."""
-    if text == "earliest":
-        return 0
+def place(text: str) -> Start:
+    """``earliest``, an offset, or a time with its offset from UTC. Raises: BadParameter."""
+    if text == EARLIEST:
+        return EARLIEST
     if re.fullmatch(r"\d+", text):
         return int(text)
     try:
@@ -70,9 +75,13 @@ def place(text: str) -> int | datetime:
     return found
 
 
-async def _replay(
-    group: str, start: int | datetime, topic: str | None, reason: str, *, dry_run: bool
+async def read_again(
+    group: str, start: Start, topic: str | None, reason: str, *, dry_run: bool
 ) -> dict[str, Any]:
+    """Move the offsets of *group* back to *start*, where they are beyond it; what was moved.
+
+    Raises: CommandFailed; NotRunning; Transient when the brokers do not answer.
+    """
     service = await _service_of(group)
     async with office(service) as tx:
         rows = await tx.conn.fetch(
@@ -85,11 +94,12 @@ async def _replay(
         if topic is not None and not rows:
             known = await _topics(tx.conn, service, group)
             raise CommandFailed(f"{group} reads no topic '{topic}'; it reads: {known}")
-        moved = []
-        for row in rows:
-            target = await place_of(tx.conn, row["topic"], row["partition"], start)
-            if target < row["next_offset"]:
-                moved.append((row["topic"], row["partition"], row["next_offset"], target))
+        targets = await places_of(tx.conn, [(r["topic"], r["partition"]) for r in rows], start)
+        moved = [
+            (row["topic"], row["partition"], row["next_offset"], target)
+            for row in rows
+            if (target := targets[row["topic"], row["partition"]]) < row["next_offset"]
+        ]
         if moved and not dry_run:
             await tx.conn.execute(
                 f"UPDATE {service}.consumer_offset o SET next_offset = v.place,"
@@ -107,7 +117,7 @@ async def _replay(
                 actor=ACTOR,
                 facts={
                     "group": group,
-                    "from": start if isinstance(start, int) else start.isoformat(),
+                    "from": start.isoformat() if isinstance(start, datetime) else start,
                     "topic": topic or "all",
                     "events": sum(m[2] - m[3] for m in moved),
                     "reason": reason,
@@ -149,24 +159,19 @@ async def _service_of(group: str) -> str:
     return known[group]
 
 
-async def place_of(
-    connection: Connection, topic: str, partition: int, start: int | datetime
-) -> int:
-    """The offset to read from; a time is looked up in the embedded log.
+async def places_of(
+    connection: Connection, places: Sequence[Place], start: Start
+) -> Mapping[Place, int]:
+    """The offset to read from, for each place.
 
-    Of restricted topics that knows the minute alone, so what was said in that minute is read too.
+    The earliest is that of the earliest record which there still is: what the log has let go of
+    would be told as a loss. Raises: CommandFailed; Transient when the brokers do not answer.
     """
     if isinstance(start, int):
-        return start
-    if not await connection.fetchval("SELECT to_regclass('bus.log') IS NOT NULL"):
+        return dict.fromkeys(places, start)
+    embedded = EmbeddedLog(connection) if await is_embedded(connection) else None
+    if start == EARLIEST:
+        return await (embedded or brokers()).starts(places)
+    if embedded is None:
         raise CommandFailed("on Kafka give --from an offset or earliest")
-    found = await connection.fetchval(
-        "SELECT coalesce((SELECT min(log_offset) FROM bus.log WHERE topic = $1 AND partition = $2"
-        " AND written_at >= CASE WHEN starts_with($1, 'handoff.restricted.')"
-        "  THEN date_trunc('minute', $3::timestamptz) ELSE $3 END),"
-        " (SELECT next_offset FROM bus.head WHERE topic = $1 AND partition = $2), 0)",
-        topic,
-        partition,
-        start,
-    )
-    return int(found)
+    return await embedded.since(places, start)

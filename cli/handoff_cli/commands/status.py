@@ -1,4 +1,4 @@
-"""``handoff status``: services, lag, oldest event, parked, deliveries, clocks due."""
+"""``handoff status``: services, lag by topic, oldest event, parked, deliveries, clocks due."""
 
 import asyncio
 import http.client
@@ -8,20 +8,22 @@ from typing import Annotated, Any
 
 import typer
 from handoff_kit.db import Connection
+from handoff_kit.errors import Transient
 
 from handoff_cli import running
-from handoff_cli.console import command, print_json, print_table
+from handoff_cli.console import CommandFailed, command, print_json, print_table
+from handoff_cli.logs import EmbeddedLog, behind, brokers, is_embedded
 from handoff_cli.office import act_for, reading
 from handoff_cli.running import SERVICES
 
-# Embedded: what the log holds beyond a group's offset, and since when the first of it waits.
-_BEHIND = """
-SELECT coalesce(sum(h.next_offset - o.next_offset), 0)::bigint AS lag,
-       coalesce(max(extract(epoch FROM clock_timestamp() - l.written_at)), 0)::float8 AS oldest
+_OFFSETS = "SELECT group_name, topic, partition, next_offset FROM {schema}.consumer_offset"
+# Embedded: since when the first record waits that a group has not read.
+_OLDEST = """
+SELECT coalesce(max(extract(epoch FROM clock_timestamp() - l.written_at)), 0)::float8
 FROM {schema}.consumer_offset o
 JOIN bus.head h ON h.topic = o.topic AND h.partition = o.partition
     AND h.next_offset > o.next_offset
-LEFT JOIN bus.log l ON l.topic = o.topic AND l.partition = o.partition
+JOIN bus.log l ON l.topic = o.topic AND l.partition = o.partition
     AND l.log_offset = o.next_offset
 """
 _OUTBOX = """
@@ -44,7 +46,7 @@ def status(
 ) -> None:
     """Show whether everything runs and how far behind it is."""
     system = running.here()
-    report = asyncio.run(_report())
+    report = asyncio.run(report_now())
     for name, row in report["services"].items():
         base = os.environ.get(f"HANDOFF_{name.upper()}_URL") or system.address
         row["status"] = _answers(base, f"/{name}/readyz")
@@ -62,27 +64,60 @@ def status(
             for name, row in report["services"].items()
         ],
     )
+    rows = [
+        (group, topic, lag)
+        for group, topics in sorted(report["groups"].items())
+        for topic, lag in sorted(topics.items())
+        if lag
+    ]
+    if rows:
+        typer.echo()
+        print_table(("group", "topic", "lag"), rows)
+    if report["log"] != "ready":
+        typer.echo(f"\nlag is not known: {report['log']}")
     typer.echo(
         f"\nparked {report['parked']}, deliveries failing {report['deliveries_failing']},"
         f" clocks due {report['clocks_due']}"
     )
 
 
-async def _report() -> dict[str, Any]:
+async def report_now() -> dict[str, Any]:
+    """What the database and the log say; a service's ``status`` is not asked for here.
+
+    ``log`` is ready, or says why lag is not known, which is None then and in no group.
+    """
     services: dict[str, Any] = {}
+    offsets: dict[str, list[Any]] = {}
     parked = failing = clocks = 0
     async with running.database() as connection, reading(connection):
-        embedded = await connection.fetchval("SELECT to_regclass('bus.head') IS NOT NULL")
+        embedded = await is_embedded(connection)
         for service in SERVICES:
             await act_for(connection, service)
             services[service] = await _service(connection, service, embedded=embedded)
+            offsets[service] = await connection.fetch(_OFFSETS.format(schema=service))
             parked += await connection.fetchval(_PARKED.format(schema=service))
             if service == "notify":
                 failing = await connection.fetchval(_FAILING)
             elif service == "referral":
                 clocks = await connection.fetchval(_CLOCKS)
+        places = {(row["topic"], row["partition"]) for rows in offsets.values() for row in rows}
+        ends = await EmbeddedLog(connection).ends(sorted(places)) if embedded else None
+    log = "ready"
+    if ends is None:
+        try:
+            ends = await brokers().ends(sorted(places))
+        except (CommandFailed, Transient) as error:
+            log = str(error)
+    groups: dict[str, dict[str, int]] = {}
+    if ends is not None:
+        for service, rows in offsets.items():
+            found = behind(rows, ends)
+            services[service]["lag"] = sum(sum(topics.values()) for topics in found.values())
+            groups |= found
     return {
         "services": services,
+        "groups": groups,
+        "log": log,
         "parked": parked,
         "deliveries_failing": failing,
         "clocks_due": clocks,
@@ -91,13 +126,12 @@ async def _report() -> dict[str, Any]:
 
 async def _service(connection: Connection, service: str, *, embedded: bool) -> dict[str, Any]:
     outbox = await connection.fetchrow(_OUTBOX.format(schema=service))
-    lag, oldest = None, outbox["oldest"]
+    oldest = outbox["oldest"]
     if embedded:
-        behind = await connection.fetchrow(_BEHIND.format(schema=service))
-        lag, oldest = behind["lag"], max(oldest, behind["oldest"])
+        oldest = max(oldest, await connection.fetchval(_OLDEST.format(schema=service)))
     return {
         "status": "unknown",
-        "lag": lag,
+        "lag": None,
         "oldest_seconds": round(oldest, 3),
         "outbox": outbox["pending"],
     }

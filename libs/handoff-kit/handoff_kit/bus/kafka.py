@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -26,6 +26,7 @@ _REJOIN_PATIENCE = 0.5
 _STOP_PATIENCE = 3.0
 _ENDS_PATIENCE = 2.0
 _ENDS_UNKNOWN_SECONDS = 60.0
+_ASK_PATIENCE = 10.0
 
 
 class KafkaLog:
@@ -70,6 +71,31 @@ class KafkaLog:
             raise Transient("the topics cannot be made now") from error
         finally:
             await admin.close()
+
+    async def starts(self, places: Sequence[Place]) -> dict[Place, int]:
+        """The earliest record that there still is, of each place. Raises: Transient."""
+        return await self._ask(AIOKafkaConsumer.beginning_offsets, places)
+
+    async def ends(self, places: Sequence[Place]) -> dict[Place, int]:
+        """The offset of the next record, of each place. Raises: Transient."""
+        return await self._ask(AIOKafkaConsumer.end_offsets, places)
+
+    async def _ask(
+        self,
+        question: Callable[[AIOKafkaConsumer, list[TopicPartition]], Awaitable[dict[Any, int]]],
+        places: Sequence[Place],
+    ) -> dict[Place, int]:
+        """One question to each broker for all the partitions that it leads."""
+        consumer = AIOKafkaConsumer(**self._settings.client())
+        try:
+            async with asyncio.timeout(_ASK_PATIENCE):
+                await consumer.start()
+                found = await question(consumer, [TopicPartition(*place) for place in places])
+        except (KafkaError, TimeoutError) as error:
+            raise Transient("the brokers do not say where the log begins and ends") from error
+        finally:
+            await consumer.stop()
+        return {(p.topic, p.partition): offset for p, offset in found.items()}
 
     async def close(self) -> None:
         """Readers close themselves."""
