@@ -11,7 +11,7 @@ from handoff_kit.bus.ports import Log, Place, Reader, Record
 from handoff_kit.consumer import Consumer, Fenced, Group, InHand
 from handoff_kit.db import AWAY, Database
 from handoff_kit.errors import Transient
-from handoff_kit.outbox import next_pause, pause
+from handoff_kit.outbox import is_cancelled, next_pause, pause
 from handoff_kit.telemetry import process_metrics, record_poll, recording
 from handoff_kit.wakes import Wakes
 
@@ -68,6 +68,10 @@ class GroupRunner:
                 await self._consume(reader, stop)
             except AWAY as error:
                 log.warning("group %s pauses: %s", self._group.name, type(error).__name__)
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
+                log.exception("group %s starts again", self._group.name)
             except Exception:
                 log.exception("group %s starts again", self._group.name)
             finally:

@@ -139,21 +139,26 @@ class Relay:
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until *stop*, then move what is left once more. Never raises.
 
-        A failure backs off from 0.2 to 30 seconds.
+        Failures back off from 0.2 to 30 seconds; anew when something was moved in between.
         """
         woken = self._wakes.subscribe([f"outbox:{self._service}"])
         wait = 0.0
         while not stop.is_set():
-            began = time.monotonic()
+            began, before = time.monotonic(), self.moved
             try:
                 await self._hold_and_move(stop, woken)
             except AWAY as error:
                 log.warning("relay of %s pauses: %s", self._service, type(error).__name__)
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
+                log.exception("relay of %s starts again", self._service)
             except Exception:
                 # A relay that ended would be missed by nobody until the outbox is long.
                 log.exception("relay of %s starts again", self._service)
             self.active = False
-            wait = next_pause(wait, time.monotonic() - began)
+            last = wait if self.moved == before else 0.0
+            wait = next_pause(last, time.monotonic() - began)
             await pause(stop, wait)
         self._wakes.unsubscribe(woken)
 
@@ -183,6 +188,16 @@ class Relay:
         finally:
             self.active = False
             connection.terminate()
+
+
+def is_cancelled() -> bool:
+    """Whether somebody ends this task, and not only what it waited for was cancelled.
+
+    aiokafka cancels tasks of its own and lets that out. Like any CancelledError it would end
+    the task, and nobody would hear of it.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def next_pause(last: float, ran: float) -> float:

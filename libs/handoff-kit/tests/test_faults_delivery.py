@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
-from handoff_kit.db import connect
+from handoff_kit.db import AWAY, connect
 from handoff_kit.doorway import Answer, Doorway, Idempotency
+from handoff_kit.errors import Permanent, Unavailable
 from handoff_kit.faults import InjectedFault, activate
 from handoff_kit.testing import said
 from handoff_kit.wakes import Wakes
@@ -195,6 +198,60 @@ async def test_f07_the_lock_lost_in_mid_batch_leaves_the_order(
         await asyncio.sleep(0.05)
     await whole(cases, 30, 60)
     assert len(cuts) == 3
+
+
+@on_embedded
+async def test_pauses_of_a_relay_grow_only_while_nothing_is_moved(bus, start_relay, until):
+    """Else a service that lost its database for a moment, often, would be mute for 30 seconds."""
+    steps: list[float] = []
+
+    async def every_other(connection):
+        steps.append(time.monotonic())
+        if len(steps) % 2:
+            raise Unavailable("the database is away")
+        return 1
+
+    async def taken() -> bool:
+        return len(steps) >= 14
+
+    start_relay(every_other)
+    await until(taken, 60)
+    between = [b - a for a, b in pairwise(steps[:14])]
+    assert max(between[0::2]) < 2  # From each failure to the next attempt: 0.2 s, and no 12.8.
+
+
+async def test_a_cancellation_that_the_log_lets_out_ends_no_relay(
+    bus, db, closed, emit, start_member, start_relay, whole
+):
+    case, inner, times = uuid4(), bus.step(), []
+
+    async def cancelled_first(connection):
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise asyncio.CancelledError
+        return await inner(connection)
+
+    start_relay(cancelled_first)
+    start_member()
+    await emit(db, [closed(case, 1)])
+    await whole([case], 1)
+
+
+@on_embedded
+async def test_pauses_of_a_relay_that_moves_nothing_double(bus, start_relay, until):
+    steps: list[float] = []
+
+    async def never(connection):
+        steps.append(time.monotonic())
+        raise Unavailable("the database is away")
+
+    async def taken() -> bool:
+        return len(steps) >= 4
+
+    start_relay(never)
+    await until(taken)
+    first, second, third = (b - a for a, b in pairwise(steps[:4]))
+    assert (first >= 0.2, second >= 0.4, third >= 0.8) == (True, True, True)
 
 
 async def test_f10_killed_before_the_commit_runs_once_more(

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError, NodeNotReadyError
+from aiokafka.protocol.fetch import FetchRequest
 from handoff_kit.errors import Unavailable
 
 on_kafka = pytest.mark.parametrize(
@@ -187,8 +188,21 @@ def _fetcher_ends(consumer):
     consumer._fetcher._fetch_task.cancel()
 
 
+def _broker_gone(consumer):
+    """Every fetch fails, and waits before the next: so it is when the reader is closed."""
+    inner = consumer._client.send
+
+    async def send(node, request, **more):
+        if isinstance(request, FetchRequest):
+            raise NodeNotReadyError
+        return await inner(node, request, **more)
+
+    consumer._client.send = send
+    consumer._coordinator._coordination_task.cancel()
+
+
 @on_kafka
-@pytest.mark.parametrize("end", [_bad_heartbeat, _coordinator_ends, _fetcher_ends])
+@pytest.mark.parametrize("end", [_bad_heartbeat, _coordinator_ends, _fetcher_ends, _broker_gone])
 async def test_f14_a_reader_whose_coordinator_died_is_made_anew_within_ten_seconds(
     bus, closed, outgoing, start_member, whole, until, end
 ):
@@ -205,6 +219,28 @@ async def test_f14_a_reader_whose_coordinator_died_is_made_anew_within_ten_secon
     await until(made_anew, 10)
     await bus.publisher.send([outgoing(closed(case, n), n) for n in (2, 3)])
     await whole([case], 3, 10)
+
+
+async def test_f14_a_cancellation_that_the_log_lets_out_ends_no_group(
+    bus, closed, outgoing, start_member, whole
+):
+    case = uuid4()
+
+    def cancelled(reader, number):
+        inner = reader.fetch
+
+        async def fetch(*arguments):
+            if records := await inner(*arguments):
+                raise asyncio.CancelledError
+            return records
+
+        if number == 0:
+            reader.fetch = fetch
+
+    member = start_member(Watched(bus.new_log(), cancelled))
+    await bus.publisher.send([outgoing(closed(case, n), n) for n in (1, 2)])
+    await whole([case], 2)
+    assert member.runner.readers_made == 2
 
 
 @on_kafka

@@ -293,22 +293,44 @@ class KafkaReader:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        try:
-            await asyncio.wait_for(self._consumer.stop(), _STOP_PATIENCE)
-        except (KafkaError, TimeoutError):
-            await self._abandon()
+        if not await _ends_well(self._consumer.stop(), _STOP_PATIENCE):
+            await _ends_well(self._abandon(), _STOP_PATIENCE)
 
     async def _abandon(self) -> None:
-        """What ``stop`` would have done after it had waited for the group."""
+        """What ``stop`` would have done after it had waited for the group, or had broken off."""
         consumer = self._consumer
-        with contextlib.suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(_STOP_PATIENCE):
-                if consumer._coordinator is not None:
-                    await consumer._coordinator._stop_heartbeat_task()
-                    await consumer._coordinator._stop_commit_offsets_refresh_task()
-                if consumer._fetcher is not None:
-                    await consumer._fetcher.close()
-                await consumer._client.close()
+        if consumer._coordinator is not None:
+            await consumer._coordinator._stop_heartbeat_task()
+            await consumer._coordinator._stop_commit_offsets_refresh_task()
+        if consumer._fetcher is not None:
+            # Those that wait after a failed fetch end as cancelled, which its close lets out.
+            fetching = [consumer._fetcher._fetch_task, *consumer._fetcher._pending_tasks]
+            for task in fetching:
+                task.cancel()
+            await asyncio.gather(*fetching, return_exceptions=True)
+            consumer._fetcher._pending_tasks.clear()
+            await consumer._fetcher.close()
+        await consumer._client.close()
+
+
+async def _ends_well(work: Coroutine[Any, Any, None], seconds: float) -> bool:
+    """Whether *work*, done in a task of its own, comes to its end within so many seconds.
+
+    Of its own, since aiokafka lets the cancellation of its tasks out to whoever awaits it, as
+    when a broker is away: to a group's task that would be its end, of which nobody hears.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done() or task.cancelled():
+        return False
+    error = task.exception()
+    if error is not None and not isinstance(error, KafkaError):
+        log.error("a reader was not closed in order", exc_info=error)
+    return error is None
 
 
 class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -79,13 +79,19 @@ async def run_worker(
 
 
 async def _until_first_failure(work: Sequence[Awaitable[None]], stop: asyncio.Event) -> None:
-    """Run all; if one raises, stop the others and raise it."""
-    tasks = [asyncio.ensure_future(w) for w in work]
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    """Run all; if one raises, or is cancelled by nobody, stop the others and raise that."""
+    done: set[asyncio.Future[None]] = set()
+    pending: set[asyncio.Future[None]] = {asyncio.ensure_future(w) for w in work}
+    while pending and not any(task.cancelled() or task.exception() for task in done):
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     if pending:
         await asyncio.wait(pending, timeout=20)
     for task in done:
+        if task.cancelled():
+            raise RuntimeError(
+                "a part of the worker ended as cancelled, and nobody had asked it to"
+            )
         task.result()
 
 
