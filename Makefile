@@ -6,15 +6,18 @@ HANDOFF_HOME ?=
 BROKERS ?= 1
 BENCH ?=
 PYTEST_ARGS ?=
+SECONDS ?=
+LOG ?=
+SEED ?=
 PYTHON ?= python3
 
-export PORT HANDOFF_HOME BROKERS BENCH PYTEST_ARGS
+export PORT HANDOFF_HOME BROKERS BENCH PYTEST_ARGS SECONDS LOG SEED
 
 # No shell between make and the task: Ctrl-C and SIGTERM reach it directly.
 MAKEFLAGS += --no-print-directory
 RUN = @$(PYTHON) tools/bootstrap.py
 
-.PHONY: help up test check format bench kafka install
+.PHONY: help up test soak check format bench kafka install
 .DEFAULT_GOAL := help
 
 help:     ## Show this list
@@ -25,6 +28,9 @@ up:       ## Start everything with the demo city, until Ctrl-C (PORT=8080 HANDOF
 
 test:     ## Run all tests; says what was left out (PYTEST_ARGS="-k consent"; CI=true: nothing may be)
 	$(RUN) test
+
+soak:     ## Kill processes for long and look for what was lost (SECONDS=600 LOG=kafka SEED=7)
+	$(RUN) soak
 
 check:    ## Formatter, linter, types, import rules, contract drift
 	$(RUN) check

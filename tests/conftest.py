@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from handoff_kit.kafka_cluster import KafkaCluster
 from support.system import System, all_in_one, distributed
 
 
@@ -14,12 +15,17 @@ def embedded_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System
 
 
 @pytest.fixture(scope="session")
-def kafka_system(
-    tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str
-) -> Iterator[System]:
-    home: Path = tmp_path_factory.mktemp("kafka") / "home"
-    with distributed(home, kafka_bootstrap) as system:
-        yield system
+def kafka_system(tmp_path_factory: pytest.TempPathFactory, kafka_runs: None) -> Iterator[System]:
+    """On a broker of its own, which a test may kill and which holds nothing of other tests."""
+    folder: Path = tmp_path_factory.mktemp("kafka")
+    broker = KafkaCluster(folder / "kafka")
+    try:
+        with distributed(folder / "home", broker.start()) as system:
+            system.broker = broker
+            yield system
+    finally:
+        if broker.is_running(1):
+            broker.kill(1)  # Its data go with it: there is nothing to end in order.
 
 
 @pytest.fixture(

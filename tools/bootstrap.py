@@ -25,8 +25,11 @@ TOOLS = PROJECT / "var" / "tools"
 STAMP = VENV / "handoff-stamp.json"
 RUN_ONLY = ("up", "kafka")
 """Tasks that do without the packages for development."""
-VARIABLES = ("PORT", "HANDOFF_HOME", "BROKERS", "BENCH", "PYTEST_ARGS")
-TASKS = ("up", "test", "check", "format", "bench", "kafka", "install")
+VARIABLES = (
+    *("PORT", "HANDOFF_HOME", "BROKERS", "BENCH", "PYTEST_ARGS"),
+    *("SECONDS", "LOG", "SEED"),
+)
+TASKS = ("up", "test", "soak", "check", "format", "bench", "kafka", "install")
 
 
 class Refusal(Exception):

@@ -74,13 +74,42 @@ TIERS = (
 
 
 def test() -> int:
+    return run_tests(shlex.split(os.environ.get("PYTEST_ARGS", "")))
+
+
+LOGS = ("embedded", "kafka")
+SOAKED = "tests/faults/test_kill_loop.py::test_kill_9_of_every_process_loses_nothing"
+
+
+def soak() -> int:
+    """The kill loop of the tests, SECONDS long (600 unless told) on one LOG or each in turn.
+
+    SEED repeats a run's kills; without it one is drawn, and printed.
+    """
+    log = os.environ.get("LOG")
+    if log is not None and log not in LOGS:
+        print(f"LOG is {' or '.join(LOGS)}, or left out for both; not {log}.")
+        return 2
+    for name, variable, usual in (
+        ("SECONDS", "HANDOFF_SOAK_SECONDS", "600"),
+        ("SEED", "HANDOFF_SEED", "0"),
+    ):
+        given = os.environ.get(name, usual)
+        if not given.isdecimal():
+            print(f"{name} is a whole number; not {given}.")
+            return 2
+        os.environ[variable] = given
+    return run_tests(["-s", *(f"{SOAKED}[{name}]" for name in ([log] if log else LOGS))])
+
+
+def run_tests(arguments: list[str]) -> int:
+    """pytest with *arguments*, without the tiers that cannot run; says which those are."""
     left_out = [(tier, reason) for tier in TIERS if (reason := tier.missing()) is not None]
     if left_out and under_ci():
         for tier, reason in left_out:
             print(f"The {tier.marker} tests cannot run: {reason}. Install it: {tier.remedy}")
         print("Under CI=true no test may be left out.")
         return 1
-    arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
     selected = select([tier.marker for tier, _ in left_out], arguments)
     command = [PYTHON, "-m", "pytest", *selected]
     try:
@@ -145,6 +174,7 @@ def format_code() -> int:
 TASKS: dict[str, Callable[[], int]] = {
     "up": up,
     "test": test,
+    "soak": soak,
     "check": check,
     "format": format_code,
     "bench": bench,

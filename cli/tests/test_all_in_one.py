@@ -492,7 +492,7 @@ def _lag(system: Any) -> int:
     return int(system.json("status")["services"]["referral"]["lag"])
 
 
-async def test_audit_names_the_first_bad_row(system: Any) -> None:
+async def test_f35_audit_names_the_first_bad_row(system: Any) -> None:
     assert system.json("audit", "verify")["ok"]
     connection = await system.database()
     try:

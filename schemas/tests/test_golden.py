@@ -34,7 +34,7 @@ def test_every_type_has_examples(event: type[Event]) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
-def test_an_example_is_taken(path: Path) -> None:
+def test_f33_an_example_is_taken(path: Path) -> None:
     event = BY_TYPE[path.parent.name]
     validator(event).validate(json.loads(path.read_text()))
     parse(event, path.read_bytes())
@@ -49,7 +49,7 @@ def test_what_a_writer_says_is_taken_again(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
-def test_unknown_fields_are_ignored_but_by_the_inbound_reader(path: Path) -> None:
+def test_f33_unknown_fields_are_ignored_but_by_the_inbound_reader(path: Path) -> None:
     event = BY_TYPE[path.parent.name]
     body: dict[str, Any] = json.loads(path.read_text())
     more = json.dumps({**body, "field_of_a_newer_writer": {"a": 1}}).encode()

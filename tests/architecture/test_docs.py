@@ -1,6 +1,8 @@
 """Documents point to what is there, and decisions stand in one sequence."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,10 +46,32 @@ def test_what_holds_a_decision_is_there(page: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+FAULTS = re.findall(
+    r"^\| (f\d\d) \|.*\| (yes )?\|$", (ROOT / "docs" / "delivery.md").read_text(), re.MULTILINE
+)
+NUMBERS = re.compile(r"\btest((?:_f\d\d)+)_")
+FAULT_TESTS = [
+    path
+    for path in ROOT.glob("*/**/test_*.py")
+    if not {".venv", "var"} & set(path.parts) and re.search(r"\bdef test_f\d\d_", path.read_text())
+]
+
+
+def numbers(text: str) -> set[str]:
+    return {n for name in NUMBERS.findall(text) for n in name.strip("_").split("_")}
+
+
 def test_the_table_of_faults_is_that_of_the_tests() -> None:
-    page = (ROOT / "docs" / "delivery.md").read_text()
-    told = set(re.findall(r"^\| (f\d\d) \|", page, re.MULTILINE))
-    tests = [p for p in ROOT.glob("*/**/test_*.py") if not {".venv", "var"} & set(p.parts)]
-    names = re.findall(r"\bdef test((?:_f\d\d)+)_", "\n".join(p.read_text() for p in tests))
-    shown = {number for name in names for number in name.strip("_").split("_")}
-    assert told == shown
+    assert [n for n, _ in FAULTS] == sorted({n for n, _ in FAULTS})
+    assert {n for n, _ in FAULTS} == numbers("\n".join(p.read_text() for p in FAULT_TESTS))
+
+
+def test_the_faults_told_to_be_made_on_kafka_are() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "kafka", *FAULT_TESTS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {n for n, on_kafka in FAULTS if on_kafka} == numbers(listed.stdout)

@@ -37,9 +37,7 @@ def headers(**more: str) -> dict[str, str]:
 
 
 @pytest.mark.kafka
-def test_an_inspection_from_the_topic_opens_the_department_s_referral(
-    kafka_system, kafka_bootstrap
-):
+def test_an_inspection_from_the_topic_opens_the_department_s_referral(kafka_system):
     department = kafka_system.api("department")
     coordinator = kafka_system.api("coordinator")
     body = an_inspection("H-101", "demo-housing-code", source="plain-kafka")
@@ -48,7 +46,7 @@ def test_an_inspection_from_the_topic_opens_the_department_s_referral(
     bad = {**body, "source_id": uuid4().hex, "property": {}}
     asyncio.run(
         produce(
-            kafka_bootstrap,
+            kafka_system.broker.bootstrap_servers,
             [
                 (once, value),
                 (once, value),  # The same event again.

@@ -15,13 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx
 from handoff_kit.settings import SERVICES
 
 from support.command import run_handoff
+
+if TYPE_CHECKING:
+    from handoff_kit.embedded_postgres import EmbeddedPostgres
+    from handoff_kit.kafka_cluster import KafkaCluster
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDOFF = Path(sys.executable).with_name("handoff")
@@ -89,7 +93,10 @@ class Api(httpx.Client):
 
 @dataclass
 class System:
-    """A running Handoff. ``runner``: what Python gets before the name of a service's module."""
+    """A running Handoff. ``runner``: what Python gets before the name of a service's module.
+
+    ``database`` and ``broker`` are there where no supervisor keeps them, for tests that kill them.
+    """
 
     log: str
     home: Path
@@ -97,6 +104,8 @@ class System:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     runner: Sequence[str] = ("-m",)
+    database: "EmbeddedPostgres | None" = None
+    broker: "KafkaCluster | None" = None
     _clients: dict[tuple[str, str | None, int], Api] = field(default_factory=dict)
 
     def url(self, path: str) -> str:
@@ -222,7 +231,7 @@ def distributed(home: Path, bootstrap: str, *, runner: Sequence[str] = ("-m",)) 
         "HANDOFF_WEBHOOK_ALLOW_PRIVATE": "true",
         **{f"HANDOFF_{s.upper()}_URL": a for s, a in addresses.items()},
     }
-    system = System("kafka", home, addresses, {}, common, runner)
+    system = System("kafka", home, addresses, {}, common, runner, database=server)
     try:
         _migrate(common, admin, APP_ROLE)
         for service in ("portal", *[s for s in SERVICES if s != "portal"]):
@@ -295,13 +304,20 @@ def _bring_demo_city(home: Any, address: str, admin_url: str) -> None:
             os.environ["HANDOFF_HOME"] = before
 
 
-def start_process(system: System, service: str, command: str) -> None:
-    """Start (again) one process of a distributed system."""
+def start_process(system: System, service: str, command: str, **environment: str) -> None:
+    """Start (again) one process of a distributed system, with *environment* beside the system's."""
     port = system.environment[f"HANDOFF_{service.upper()}_URL"].rsplit(":", 1)[1]
     with (system.home / "logs" / f"{service}-{command}.log").open("ab") as log:
         system.processes[f"{service}-{command}"] = subprocess.Popen(
             [sys.executable, *system.runner, f"{service}_svc", command],
-            env={**os.environ, **system.environment, "HANDOFF_PORT": port},
+            env={
+                **os.environ,
+                **system.environment,
+                "HANDOFF_PORT": port,
+                # As a container that is started again keeps its host's name and its process's id.
+                "HANDOFF_KAFKA_INSTANCE_ID": f"{service}-{command}",
+                **environment,
+            },
             cwd=ROOT,
             stdout=log,
             stderr=log,

@@ -256,8 +256,7 @@ def applied():
 
 
 @pytest.fixture(scope="session")
-def started_three(kafka_bootstrap, tmp_path_factory) -> Iterator[KafkaCluster]:
-    """Asks for ``kafka_bootstrap`` only to be left out where Kafka cannot run."""
+def started_three(kafka_runs, tmp_path_factory) -> Iterator[KafkaCluster]:
     cluster = KafkaCluster(tmp_path_factory.mktemp("three") / "kafka", brokers=3)
     cluster.start()
     yield cluster

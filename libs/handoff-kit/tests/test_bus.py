@@ -228,7 +228,7 @@ async def test_f12_two_members_share_and_lose_nothing(
     await second.end()
 
 
-async def test_poison_is_parked_and_other_cases_flow(
+async def test_f19_a_bad_body_is_parked_and_other_cases_flow(
     bus, admin, closed, outgoing, until, applied, start_member
 ):
     bad, good = uuid4(), uuid4()

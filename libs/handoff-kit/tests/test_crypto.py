@@ -78,7 +78,7 @@ def test_json_keeps_its_shape() -> None:
     assert open_json(KEY, OWNER, seal_json(KEY, OWNER, value)) == value
 
 
-def test_without_a_key_it_is_erased(key_file: Path) -> None:
+def test_f34_without_a_key_it_is_erased(key_file: Path) -> None:
     with pytest.raises(Erased):
         open_sealed(None, OWNER, seal(KEY, OWNER, b"text"))
     with pytest.raises(Erased):
@@ -129,7 +129,7 @@ def test_a_wrapped_key_cannot_claim_another_version(key_file: Path) -> None:
         unwrap_owner_key(FileKeyWrapper(key_file), OWNER, bytes(wrapped))
 
 
-def test_an_unknown_version_is_a_key_service_that_is_away(key_file: Path) -> None:
+def test_f34_an_unknown_version_is_a_key_service_that_is_away(key_file: Path) -> None:
     wrapper = FileKeyWrapper(key_file)
     wrapped = bytearray(new_owner_key(wrapper, OWNER))
     wrapped[1:5] = (9).to_bytes(4, "big")

@@ -282,6 +282,53 @@ async def test_f11_killed_after_the_commit_goes_on_at_the_databases_offset(
     assert sum(toy.sets) == 5
 
 
+async def test_f20_a_bad_event_in_mid_case_is_retried_in_order_by_whoever_owns_it(
+    bus, admin, closed, outgoing, toy, start_member, until, whole
+):
+    """The member that parked it is gone; the one that takes it up never read it from the log."""
+    toy.refuse["bad"] = Permanent("broken invariant")
+    case, other = uuid4(), uuid4()
+
+    def of(key, n, reason="needs-settled"):
+        return outgoing(closed(key, n, reason), n)
+
+    def parked(*expected):
+        async def there() -> bool:
+            rows = await admin.fetch(
+                "SELECT sequence, state FROM toy.parked WHERE key = $1 AND state <> 'done'"
+                " ORDER BY sequence",
+                str(case),
+            )
+            return [tuple(row) for row in rows] == list(expected)
+
+        return there
+
+    async def retry() -> None:  # As `handoff parked retry` does.
+        await admin.execute(
+            "UPDATE toy.parked SET state = 'retry', next_try_at = NULL"
+            " WHERE key = $1 AND state = 'failed'",
+            str(case),
+        )
+
+    first = start_member()
+    await bus.publisher.send([of(case, 1), of(case, 2, "bad"), of(other, 1), of(case, 3)])
+    await until(parked((2, "failed"), (3, "behind")))
+    await first.end()
+    start_member()
+    await bus.publisher.send([of(case, 4), of(other, 2)])
+    await until(parked((2, "failed"), (3, "behind"), (4, "behind")))
+    await whole([other], 2)
+    await whole([case], 1)
+    await retry()
+    await until(parked((2, "failed"), (3, "behind"), (4, "behind")))  # It is as bad as before.
+    toy.refuse.clear()
+    await retry()
+    await whole([case], 4)
+    await bus.publisher.send([of(case, 5)])
+    await whole([case], 5)
+    await until(parked())
+
+
 async def test_f21_a_replay_from_the_first_day_has_no_new_effect(
     bus, admin, group, closed, outgoing, start_member, until, whole
 ):
@@ -317,6 +364,40 @@ async def test_f21_a_replay_from_the_first_day_has_no_new_effect(
     await bus.publisher.send([outgoing(closed(c, 4), 4) for c in cases])
     await whole(cases, 4)
     assert await admin.fetchval("SELECT count(*) FROM toy.applied") == before + len(cases)
+
+
+async def test_f22_every_session_ended_in_mid_flow_loses_and_doubles_nothing(
+    bus, db, admin, closed, emit, start_member, start_relay, whole
+):
+    """Pools, relay, member and what listens for wake-ups lose their connections, three times."""
+    cases = [uuid4() for _ in range(5)]
+    start_relay()
+    member = start_member()
+    said = 0
+
+    async def say() -> None:
+        nonlocal said
+        said += 1
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    return await emit(db, [closed(c, said) for c in cases])
+                except AWAY:
+                    await asyncio.sleep(0.05)
+
+    for _ in range(3):
+        await say()
+        await whole(cases, said)  # All are there and connected.
+        for _ in range(10):
+            await say()
+        ended = await admin.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert len(ended) >= 2
+    await say()
+    await whole(cases, said)
+    assert member.runner.consumer.parked == 0
 
 
 def replace_headers(record, headers):

@@ -54,7 +54,7 @@ async def test_no_service_deletes_from_the_log_itself(db, publisher, closed, out
             await connection.execute("DELETE FROM bus.log")
 
 
-async def test_a_group_that_was_slower_goes_on_where_the_log_begins_and_says_so(
+async def test_f18_a_group_that_was_slower_goes_on_where_the_log_begins_and_says_so(
     database, db, admin, publisher, closed, outgoing, caplog
 ):
     key = str(uuid4())

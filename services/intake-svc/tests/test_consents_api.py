@@ -278,7 +278,7 @@ async def test_the_resident_renews_by_its_own_link(
     assert answer.json()["version"] == 2
 
 
-async def test_expiry_is_by_the_databases_clock(
+async def test_f30_expiry_is_by_the_databases_clock(
     post: Any, disclose: Any, db: Database, admin: Any, built: Built, a_referral: Build
 ) -> None:
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
@@ -327,7 +327,7 @@ async def test_a_closed_case_takes_no_more_needs_until_it_is_reopened(
     assert third["case_id"] == second["case_id"]
 
 
-async def test_a_withdrawal_and_a_disclosure_never_pass_each_other(
+async def test_f28_a_withdrawal_and_a_disclosure_never_pass_each_other(
     post: Any, client: httpx.AsyncClient, disclose: Any, a_referral: Build, admin: Any
 ) -> None:
     """Readers ask on and on while the consent is withdrawn: once the withdrawal has been

@@ -278,7 +278,7 @@ async def feeder_again(feeder, case) -> None:
     await group.feed(case.withdrawn())
 
 
-async def test_an_expired_consent_is_seen_at_the_moment_of_sending(
+async def test_f30_an_expired_consent_is_seen_at_the_moment_of_sending(
     client, feeder, partner_hook, admin, built
 ) -> None:
     case, receiver, _, mine = partner_hook
