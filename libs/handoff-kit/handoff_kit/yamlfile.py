@@ -30,6 +30,7 @@ _STR, _INT, _FLOAT, _BOOL, _NULL = (
     f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")
 )
 _TAG_OF_MAP, _TAG_OF_LIST = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+_TAB_INDENTS = re.compile(r" *\t")
 _WANTS_TEXT = frozenset({"string_type", "enum", "literal_error"})
 
 
@@ -128,6 +129,8 @@ def parse(path: Path) -> Document:
         mark = error.problem_mark or error.context_mark
         where = mark.line + 1 if mark else 1
         message = " ".join(filter(None, (error.context, error.problem)))
+        if _TAB_INDENTS.match("".join(text.splitlines()[where - 1 : where])):
+            message = "a tab indents this line, which YAML does not allow; write spaces"
         raise _refused(path, where, f"is no YAML: {message}") from error
     except yaml.YAMLError as error:
         raise _refused(path, 1, f"is no YAML: {error}") from error
