@@ -98,6 +98,7 @@ class Operation:
     scope: str | None
     public: bool
     in_schema: bool
+    endpoint: Callable[..., Any]
 
 
 def operations(routes: Sequence[BaseRoute | RouteContext]) -> Iterator[Operation]:
@@ -112,6 +113,7 @@ def operations(routes: Sequence[BaseRoute | RouteContext]) -> Iterator[Operation
                 scope=required_scope(context),
                 public=is_public(context),
                 in_schema=bool(context.include_in_schema),
+                endpoint=context.original_route.endpoint,
             )
 
 

@@ -14,11 +14,20 @@ from handoff_kit.http.idempotency import (
 )
 from handoff_kit.http.models import Strict
 from handoff_kit.http.pages import Page, PageParams, PageRequest, page_of
-from handoff_kit.http.preconditions import IfMatch, check_if_match, etag, require_if_match
+from handoff_kit.http.preconditions import (
+    MAY_MATCH,
+    TAGGED,
+    IfMatch,
+    check_if_match,
+    etag,
+    require_if_match,
+)
 from handoff_kit.http.problems import problem_response
 from handoff_kit.http.responses import Json, json_response
 
 __all__ = [
+    "MAY_MATCH",
+    "TAGGED",
     "BodyRule",
     "IdempotencyKey",
     "IfMatch",

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from handoff_kit.auth.guards import operations
+from handoff_kit.http.preconditions import ENTITY_TAG, ETAG
 from handoff_kit.http.problems import PROBLEM
 
 __all__ = ["install_openapi"]
@@ -26,7 +27,6 @@ _DESCRIPTIONS: Final = {
 }
 _ANY_OTHER: Final = "Any other failure"
 _CHANGES: Final = frozenset({"post", "put", "patch", "delete"})
-_ENTITY_TAG: Final = r'^(\*|"[0-9]+")$'
 _NO_NUL: Final = r"^[^\u0000]*$"
 _BOUND: Final = frozenset({"pattern", "format", "enum", "const"})
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
@@ -89,6 +89,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 operation["security"] = []
             operation["parameters"] = [_parameter(p) for p in operation.get("parameters", ())]
             _declare_problems(operation, path, method)
+            if _needs_version(operation):
+                for status, response in operation["responses"].items():
+                    if status.startswith("2"):
+                        response["headers"] = ETAG | response.get("headers", {})
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     _hoist_definitions(document, schemas)
     for name in _UNUSED:
@@ -107,9 +111,9 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
         schema = options[0] | schema
     elif options:
         schema["anyOf"] = options
-    if parameter["name"] == "If-Match":
-        # FastAPI takes it as optional, so that its absence is 428 and not 422.
-        return parameter | {"required": True, "schema": schema | {"pattern": _ENTITY_TAG}}
+    if parameter["name"] == "If-Match" and "pattern" not in schema:
+        # `IfMatch`: FastAPI takes it as optional, so that its absence is 428 and not 422.
+        return parameter | {"required": True, "schema": schema | {"pattern": ENTITY_TAG}}
     return parameter | {"schema": schema}
 
 
@@ -145,17 +149,25 @@ def _declare_problems(operation: dict[str, Any], path: str, method: str) -> None
 
 
 def _statuses(operation: dict[str, Any], path: str, method: str) -> Iterator[int]:
-    names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+    needed = _needs_version(operation)
     if operation.get("security"):
         yield from (401, 403)
     if "{" in path:
         yield 404
     if method in _CHANGES:
         yield 409
-    if "if-match" in names:
-        yield from (412, 428)
+    if needed is not None:
+        yield 412
+    if needed:
+        yield 428
     if "requestBody" in operation:
         yield from (413, 415)
+
+
+def _needs_version(operation: dict[str, Any]) -> bool | None:
+    """Whether If-Match has to be sent; None where it is not taken."""
+    found = (p["required"] for p in operation["parameters"] if p["name"] == "If-Match")
+    return next(found, None)
 
 
 def _problem(description: str) -> dict[str, Any]:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import Header, Request
 
 from handoff_kit.errors import FieldError, Invalid, PreconditionRequired, StaleVersion
 
-__all__ = ["IfMatch", "check_if_match", "etag", "require_if_match"]
+__all__ = [
+    "ENTITY_TAG",
+    "ETAG",
+    "MAY_MATCH",
+    "TAGGED",
+    "IfMatch",
+    "check_if_match",
+    "etag",
+    "require_if_match",
+]
+
+ENTITY_TAG: Final = r'^(\*|"[0-9]+")$'
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"\s*{_TAG}(?:\s*,\s*{_TAG})*\s*")
@@ -23,6 +34,24 @@ IfMatch = Annotated[
         description='The version last read, as the ETag gave it: "3". Required.',
     ),
 ]
+
+# The same in OpenAPI for a route that reads the header itself and does without it.
+MAY_MATCH: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": 'The version last read, as the ETag gave it: "3". Honoured where it is sent.',
+    "schema": {"type": "string", "pattern": ENTITY_TAG},
+}
+
+ETAG: Final[dict[str, Any]] = {
+    "ETag": {
+        "description": "The version, for If-Match",
+        "schema": {"type": "string", "pattern": r'^"[0-9]+"$'},
+    }
+}
+# `responses={200: TAGGED}` of a route that reads; where If-Match is needed it is declared anyway.
+TAGGED: Final[dict[str, Any]] = {"headers": ETAG}
 
 
 def etag(version: int) -> str:

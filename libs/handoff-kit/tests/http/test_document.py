@@ -10,8 +10,11 @@ from handoff_kit.auth import (
     StaticJwks,
     Verifier,
     operations,
+    requires,
 )
 from handoff_kit.http import (
+    MAY_MATCH,
+    TAGGED,
     create_app,
 )
 from handoff_kit.telemetry import Metrics
@@ -71,4 +74,27 @@ async def test_the_document_states_security_and_failures(client: httpx.AsyncClie
     ]
     assert tag["required"]
     assert tag["schema"]["type"] == "string"
+    assert "ETag" in paths["/partner/v1/things/{thing_id}"]["put"]["responses"]["200"]["headers"]
     assert "HTTPValidationError" not in json.dumps(document)
+
+
+def test_a_version_that_may_be_sent_is_no_version_that_has_to(signer: Signer) -> None:
+    router = APIRouter(dependencies=[requires("offers:read")])
+
+    @router.post("/thing", openapi_extra={"parameters": [MAY_MATCH]}, responses={200: TAGGED})
+    async def change() -> None:
+        return None
+
+    app = create_app(
+        "partner",
+        title="Partner",
+        verifier=Verifier(ISSUER, StaticJwks(signer.jwks())),
+        routers=[router],
+        metrics=Metrics(),
+    )
+    operation = app.openapi()["paths"]["/partner/v1/thing"]["post"]
+    (tag,) = operation["parameters"]
+    assert (tag["name"], tag["required"]) == ("If-Match", False)
+    assert "412" in operation["responses"]
+    assert "428" not in operation["responses"]
+    assert "ETag" in operation["responses"]["200"]["headers"]

@@ -11,11 +11,22 @@ from handoff_kit.auth.roles import Principal
 from handoff_kit.db import Connection
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import NotVisible
-from handoff_kit.http import Page, PageParams, body_of, direct, etag, json_response, page_of, parse
+from handoff_kit.http import (
+    TAGGED,
+    Page,
+    PageParams,
+    body_of,
+    direct,
+    etag,
+    json_response,
+    page_of,
+    parse,
+)
 from starlette.responses import Response
 
 from intake_svc.api.parts import (
     REPEATABLE,
+    VERSIONED,
     Parts,
     actor_of,
     documented,
@@ -49,8 +60,8 @@ def _case_managers(routes: APIRouter, parts: Parts) -> None:
     @routes.post(
         "/consents",
         status_code=201,
-        openapi_extra=documented(ConsentIn),
-        responses={200: {"description": "Renewed, extended or replaced"}},
+        openapi_extra=documented(ConsentIn) | VERSIONED,
+        responses={200: {"description": "Renewed, extended or replaced"} | TAGGED, 201: TAGGED},
     )
     @direct
     async def grant(request: Request, caller: Writer) -> Response:
@@ -73,7 +84,7 @@ def _case_managers(routes: APIRouter, parts: Parts) -> None:
             return respond(answer)
         return json_response(with_receipt(parts, caller.agency, answer.body), 201, answer.headers)
 
-    @routes.get("/consents/{consent_id}")
+    @routes.get("/consents/{consent_id}", responses={200: TAGGED})
     async def read(
         consent_id: UUID, caller: Annotated[Principal, requires("consents:read")]
     ) -> Response:
@@ -87,7 +98,7 @@ def _case_managers(routes: APIRouter, parts: Parts) -> None:
             raise NotVisible
         return json_response(shown(row), headers={"etag": etag(row.version)})
 
-    @routes.post("/consents/{consent_id}/withdraw", openapi_extra=REPEATABLE)
+    @routes.post("/consents/{consent_id}/withdraw", openapi_extra=VERSIONED)
     async def withdraw(request: Request, consent_id: UUID, caller: Writer) -> Response:
         """The resident takes its consent back, through its case manager. The answer lists what had
         been disclosed. If-Match is honoured where it is sent."""
@@ -125,7 +136,7 @@ def _residents(routes: APIRouter, parts: Parts) -> None:
         status_code=201,
         dependencies=[PUBLIC],
         openapi_extra=documented(ReceiptConsentIn),
-        responses={200: {"description": "Renewed or extended"}},
+        responses={200: {"description": "Renewed or extended"} | TAGGED, 201: TAGGED},
     )
     async def grant(request: Request, receipt: str) -> Response:
         """The resident consents anew, or further, by its own link; what was withdrawn stays so."""

@@ -11,7 +11,13 @@ from handoff_kit.auth.roles import Principal
 from handoff_kit.cursor import cursor_id
 from handoff_kit.db import Database
 from handoff_kit.doorway import Answer, Doorway, Idempotency
-from handoff_kit.http import body_of, json_body, json_response, parse_idempotency_key
+from handoff_kit.http import (
+    MAY_MATCH,
+    body_of,
+    json_body,
+    json_response,
+    parse_idempotency_key,
+)
 from handoff_kit.telemetry import current_traceparent
 from handoff_kit.tx import Cause
 from pydantic import BaseModel
@@ -60,6 +66,8 @@ _HEADER = {
 
 # OpenAPI of an operation without a body that takes an Idempotency-Key.
 REPEATABLE: dict[str, Any] = {"parameters": [_HEADER]}
+# The same of one that changes what the caller has read, and honours If-Match.
+VERSIONED: dict[str, Any] = {"parameters": [_HEADER, MAY_MATCH]}
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:

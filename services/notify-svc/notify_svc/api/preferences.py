@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from handoff_kit.auth import Principal
 from handoff_kit.errors import FieldError, Invalid, NotVisible
-from handoff_kit.http import IfMatch, etag
+from handoff_kit.http import TAGGED, IfMatch, etag
 
 from notify_svc.api.models import PreferencesBody, PreferencesView
 from notify_svc.api.parts import Parts, Self, owners, spoken_by, version_asked
@@ -18,7 +18,7 @@ Of = Annotated[Literal["self", "organization"], Query()]
 def router(parts: Parts) -> APIRouter:
     routes = APIRouter(tags=["preferences"])
 
-    @routes.get("/preferences")
+    @routes.get("/preferences", responses={200: TAGGED})
     async def preferences(caller: Self, response: Response, of: Of = "self") -> PreferencesView:
         """The caller's own, or with ``of=organization`` its organization's."""
         found = await _read(parts, caller, _owner(caller, of))

@@ -11,6 +11,7 @@ from handoff_kit.auth import Principal
 from handoff_kit.crypto import make_owner_key, open_sealed, seal, unwrap_owner_key
 from handoff_kit.errors import NotVisible
 from handoff_kit.http import (
+    TAGGED,
     IdempotencyKey,
     IfMatch,
     Page,
@@ -40,7 +41,7 @@ from notify_svc.tables import EndpointRow
 def router(parts: Parts) -> APIRouter:
     routes = APIRouter(tags=["webhooks"])
 
-    @routes.post("/webhooks", status_code=201)
+    @routes.post("/webhooks", status_code=201, responses={201: TAGGED})
     async def create(
         caller: Self, body: NewWebhook, request: Request, response: Response, key: IdempotencyKey
     ) -> CreatedWebhook:
@@ -76,7 +77,7 @@ def router(parts: Parts) -> APIRouter:
             )
         return page_of(rows, page, position=lambda row: (row.created_at, row.id), item=_view)
 
-    @routes.get("/webhooks/{webhook_id}")
+    @routes.get("/webhooks/{webhook_id}", responses={200: TAGGED})
     async def one(caller: Self, webhook_id: str, response: Response) -> WebhookView:
         row = await _find(parts, caller, known_id(webhook_id))
         response.headers["etag"] = etag(row.version)

@@ -15,6 +15,7 @@ from handoff_kit.errors import FieldError, Invalid, NotVisible
 from handoff_kit.http import (
     BodyRule,
     IdempotencyKey,
+    TAGGED,
     IfMatch,
     Page,
     PageParams,
@@ -79,7 +80,11 @@ def directory_router(parts: Parts) -> APIRouter:
         rows = await _named(parts, OrganizationRow, caller, page, {})
         return _page(page, rows, [organization_view(row) for row in rows[: page.limit]])
 
-    @router.get("/organizations/{organization_id}", response_model=OrganizationView)
+    @router.get(
+        "/organizations/{organization_id}",
+        response_model=OrganizationView,
+        responses={200: TAGGED},
+    )
     async def get_organization(caller: Reads, organization_id: UUID) -> Response:
         async with parts.db.tenant(caller.agency) as connection:
             row = await read_entry(connection, OrganizationRow, caller.agency, organization_id)
@@ -126,7 +131,7 @@ def directory_router(parts: Parts) -> APIRouter:
         rows = await _named(parts, ServiceRow, caller, page, given)
         return _page(page, rows, [service_view(row) for row in rows[: page.limit]])
 
-    @router.get("/services/{service_id}", response_model=ServiceView)
+    @router.get("/services/{service_id}", response_model=ServiceView, responses={200: TAGGED})
     async def get_service(caller: Reads, service_id: UUID) -> Response:
         """One service with its places, but for confidential ones."""
         async with parts.db.tenant(caller.agency) as connection:

@@ -11,6 +11,7 @@ from handoff_kit.auth import Principal, requires
 from handoff_kit.cursor import cursor_id, encode_cursor
 from handoff_kit.errors import HandoffError, NotVisible
 from handoff_kit.http import (
+    TAGGED,
     IdempotencyKey,
     IfMatch,
     Page,
@@ -100,7 +101,7 @@ def offers_router(parts: Parts) -> APIRouter:
             }
         )
 
-    @router.get("/offers/{offer_id}", response_model=OfferView)
+    @router.get("/offers/{offer_id}", response_model=OfferView, responses={200: TAGGED})
     async def get_offer(caller: Reads, offer_id: UUID) -> Response:
         """One offer. The target's reading of a restricted one is its receipt and hands it over."""
         offer, siblings, ended = await _visible(parts, caller, offer_id)

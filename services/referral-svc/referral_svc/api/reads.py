@@ -10,7 +10,7 @@ from handoff_kit.auth import Principal, requires
 from handoff_kit.cursor import encode_cursor
 from handoff_kit.db import Connection
 from handoff_kit.errors import NotVisible, Unavailable
-from handoff_kit.http import Page, PageParams, PageRequest, etag
+from handoff_kit.http import TAGGED, Page, PageParams, PageRequest, etag
 
 from referral_svc import tables
 from referral_svc.api.models import CandidatesOut, CaseOut, EntryOut
@@ -70,7 +70,7 @@ def reads_router(parts: Parts) -> APIRouter:
             }
         )
 
-    @router.get("/cases/{case_id}", response_model=CaseOut)
+    @router.get("/cases/{case_id}", response_model=CaseOut, responses={200: TAGGED})
     async def get_case(caller: Reads, case_id: UUID) -> Response:
         """One case."""
         bundle = await bundle_of(parts, caller, case_id)
