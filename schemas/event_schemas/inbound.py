@@ -6,7 +6,14 @@ fields are errors, since a misspelt field would lose what an inspector saw.
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from event_schemas.base import Event
@@ -15,6 +22,22 @@ from event_schemas.times import Moment
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 LongText = Annotated[str, StringConstraints(max_length=20_000)]
 OpenCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+
+SOUTHERNMOST = -60.0
+"""Degrees of latitude: nobody lives further south, and much of America does with its two
+coordinates swapped."""
+
+
+def _inhabited(latitude: float) -> float:
+    if latitude < SOUTHERNMOST:
+        raise PydanticCustomError(
+            "uninhabited", "Nobody lives south of 60° S; are latitude and longitude swapped?"
+        )
+    return latitude
+
+
+Latitude = Annotated[float, Field(ge=-90, le=90), AfterValidator(_inhabited)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
 
 
 class _Strict(BaseModel):
@@ -29,13 +52,16 @@ class Address(_Strict):
 
 
 class PropertyReport(_Strict):
-    """A property by at least one of parcel, address id, address, point (WGS84 degrees)."""
+    """A property by at least one of parcel, address id, address, point (WGS84 degrees).
+
+    The point 0,0 stands for none, as geocoders write it where they found nothing.
+    """
 
     parcel_id: Text | None = None
     address_id: Text | None = None
     address: Address | None = None
-    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
-    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
     property_type: OpenCode | None = None
     occupancy: OpenCode | None = None
     owner_type: OpenCode | None = None
@@ -53,11 +79,18 @@ class PropertyReport(_Strict):
             raise PydanticCustomError(
                 "half_a_point", "Give latitude and longitude together, or neither."
             )
-        if not (self.parcel_id or self.address_id or self.address or self.latitude is not None):
+        if not (self.parcel_id or self.address_id or self.address or self.point):
             raise PydanticCustomError(
                 "nowhere", "Give a parcel_id, an address_id, an address or a point."
             )
         return self
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """Latitude and longitude; None where none is given, or 0,0."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        return (self.latitude, self.longitude) if self.latitude or self.longitude else None
 
 
 class FindingReport(_Strict):

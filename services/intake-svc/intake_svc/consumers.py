@@ -18,7 +18,7 @@ from handoff_kit.tx import Tx
 from intake_svc.domain.inspections import as_code
 from intake_svc.handlers import cases
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.findings import INBOUND, Report
+from intake_svc.handlers.findings import INBOUND, Report, refused
 from intake_svc.handlers.inspections import Reports
 
 
@@ -29,6 +29,10 @@ class Inbound:
         self._reports = Reports(office)
 
     async def apply(self, tx: Tx, events: Sequence[Received]) -> None:
+        """Raises: Invalid for a set with a report that the API would refuse; it is parked alone."""
+        for event in events:
+            if refusal := refused(event.data, tx.now):
+                raise refusal
         await self._reports.apply(
             tx,
             [

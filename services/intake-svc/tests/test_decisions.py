@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intake_svc.domain import consents, referrals
 from intake_svc.domain.consents import ALLOWED, Ask, Denial, State
-from intake_svc.domain.inspections import Assessed, Change, as_code, change, property_needs
+from intake_svc.domain.inspections import (
+    Assessed,
+    Change,
+    as_code,
+    change,
+    property_needs,
+    time_faults,
+)
 from intake_svc.domain.rows import Consent
 from pydantic import TypeAdapter
 
@@ -142,6 +149,37 @@ def test_codes_travel_as_far_as_the_fields() -> None:
     assert full.tenure == "renter"
     bare = referrals.matching_codes(facts, ["name"], areas)
     assert bare == referrals.Matching(["city:x"], [], [], None)
+
+
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [
+        ("0001-01-01T00:00:00+00:00", "too-early"),
+        ("1753-01-01T00:00:00+00:00", "too-early"),
+        # Midnight of the sentinel's day, as each city's clock shows it.
+        ("1900-01-01T23:59:59-05:00", "too-early"),
+        ("1900-01-01T00:00:00+14:00", "too-early"),
+        ("1900-01-02T00:00:00+14:00", None),
+        ("2026-03-02T15:00:00+00:00", None),
+        ("2026-03-03T15:00:00+00:00", None),
+        ("2026-03-03T15:00:01+00:00", "in-the-future"),
+        ("9999-12-31T23:59:59-12:00", "in-the-future"),
+    ],
+)
+def test_what_has_happened_lies_between_1900_and_tomorrow(at: str, code: str | None) -> None:
+    inspected = time_faults(datetime.fromisoformat(at), [], NOW)
+    issued = time_faults(NOW, [(None, None), (datetime.fromisoformat(at), None)], NOW)
+    found = [(fault.field, fault.code) for fault in (*inspected, *issued)]
+    assert found == ([("inspected_at", code), ("findings.1.issued_at", code)] if code else [])
+
+
+def test_a_deadline_lies_within_ten_years() -> None:
+    due = [(None, NOW + timedelta(days=days)) for days in (-3000, 3653, 3654)]
+    due.append((None, datetime(1900, 1, 1, tzinfo=UTC)))
+    assert [(fault.field, fault.code) for fault in time_faults(NOW, due, NOW)] == [
+        ("findings.2.deadline", "too-late"),
+        ("findings.3.deadline", "too-early"),
+    ]
 
 
 def test_change() -> None:

@@ -32,6 +32,36 @@ TIME = "A time such as 2026-01-31T09:00:00-05:00 is needed; a bare number is non
             "nowhere",
             "Give a parcel_id, an address_id, an address or a point.",
         ),
+        (
+            {"property": {"latitude": 0, "longitude": 0.0}},
+            "property",
+            "nowhere",
+            "Give a parcel_id, an address_id, an address or a point.",
+        ),
+        (
+            {"property": {"latitude": -71.0328, "longitude": 42.3918}},
+            "property.latitude",
+            "uninhabited",
+            "Nobody lives south of 60° S; are latitude and longitude swapped?",
+        ),
+        (
+            {"inspected_at": "9999-12-31T00:00:00Z"},
+            "inspected_at",
+            "in-the-future",
+            "This is more than a day ahead, and has to have happened.",
+        ),
+        (
+            {"findings": [{"code": "10.1"}, {"code": "10.2", "issued_at": "1900-01-01T00:00:00Z"}]},
+            "findings.1.issued_at",
+            "too-early",
+            "A time before 1900-01-02 stands for none; leave it out or mend it.",
+        ),
+        (
+            {"findings": [{"code": "10.1", "deadline": "9999-12-31T00:00:00Z"}]},
+            "findings.0.deadline",
+            "too-late",
+            "A deadline more than ten years ahead stands for none; leave it out.",
+        ),
     ],
 )
 async def test_an_inspection(

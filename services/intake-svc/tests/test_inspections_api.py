@@ -120,6 +120,39 @@ async def test_a_batch_answers_each_for_itself(
     assert len(await said(db)) == 2
 
 
+async def test_a_time_that_cannot_be_meant_is_refused_alone(
+    post: Any, db: Database, an_inspection: Build
+) -> None:
+    bodies = [an_inspection(source_id=f"V{n}") for n in range(3)]
+    bodies[1]["inspected_at"] = "9999-12-31T00:00:00Z"
+    answer = await post("/inspections/batch", {"inspections": bodies}, role="department")
+    results = answer.json()["results"]
+    assert [(r["status"], r.get("change")) for r in results] == [
+        (201, "new"),
+        (422, None),
+        (201, "new"),
+    ]
+    assert results[1]["code"] == "invalid"
+    assert [(e["field"], e["code"]) for e in results[1]["errors"]] == [
+        ("inspected_at", "in-the-future")
+    ]
+    alone = await post("/inspections/batch", {"inspections": [bodies[1]]}, role="department")
+    assert alone.json()["results"] == [results[1]]
+    assert len(await said(db)) == 2
+
+
+async def test_the_point_of_nothing_is_no_point(post: Any, get: Any, an_inspection: Build) -> None:
+    """What a geocoder did not find twice is not one property."""
+    made = []
+    for number, known in enumerate(({"address": {"line1": "1 Void Way"}}, {"address_id": "A9"})):
+        place = known | {"latitude": 0.0, "longitude": 0.0}
+        body = an_inspection(source_id=f"V{number}") | {"property": place}
+        made.append((await post("/inspections", body, role="department")).json())
+    assert made[0]["property_id"] != made[1]["property_id"]
+    shown = (await get(f"/inspections/{made[0]['inspection_id']}", role="department")).json()
+    assert shown["property"]["latitude"] is None
+
+
 async def test_a_batch_with_a_correction_and_a_grave_finding_in_one_set(
     post: Any, admin: Any, an_inspection: Build
 ) -> None:
@@ -183,6 +216,11 @@ async def test_a_departments_records_are_taken_once_and_bad_ones_listed(
             _record(bad, 3, event_id="e3"),
             _record(orjson.dumps(an_inspection(source_id="V2")), 4, event_id="e4"),
             _record(good, 5, event_id="e5"),
+            _record(
+                orjson.dumps(an_inspection(source_id="V8", inspected_at="1900-01-01T00:00:00Z")),
+                6,
+                event_id="e6",
+            ),
         ]
     )
     recorded = [e for e in await said(db) if isinstance(e.data, InspectionRecorded)]
@@ -191,7 +229,9 @@ async def test_a_departments_records_are_taken_once_and_bad_ones_listed(
     assert {(i["event_id"], i["reason"]) for i in listed} == {
         ("e2", "bad-body"),
         ("e3", "bad-body"),
+        ("e6", "invalid"),
     }
+    assert "inspected_at: too-early" in {i["detail"] for i in listed}
     assert any("surprise" in i["detail"] for i in listed)
     other = await get("/inbound/rejected", role="department", agency="other-city")
     assert other.json()["items"] == []

@@ -29,6 +29,7 @@ from intake_svc.api.parts import (
 )
 from intake_svc.domain.rows import Inspection, Property
 from intake_svc.handlers.findings import INBOUND, Report
+from intake_svc.handlers.inspections import refused_item
 from intake_svc.handlers.places import shown as shown_place
 from intake_svc.handlers.requests import InspectionBatch
 from intake_svc.tables import InspectionRow, PropertyRow
@@ -56,7 +57,8 @@ def _writes(routes: APIRouter, parts: Parts) -> None:
     @direct
     async def report(request: Request, caller: Writer) -> Response:
         """One inspection with its findings. The same source and source_id is the same inspection:
-        unchanged content changes nothing, other content is a correction."""
+        unchanged content changes nothing, other content is a correction. A time before 1900-01-02
+        or more than a day ahead (a deadline: ten years) stands for none and is refused."""
         body = await body_of(request)
         command = Report(
             caller.agency,
@@ -80,8 +82,7 @@ def _writes(routes: APIRouter, parts: Parts) -> None:
         for item in batch.inspections:
             data = _item(item)
             if isinstance(data, HandoffError):
-                errors = [error.as_dict() for error in data.errors]
-                results.append({"status": data.status, "code": data.code, "errors": errors})
+                results.append(refused_item(data))
                 continue
             results.append({})
             taken.append(

@@ -1,12 +1,19 @@
 """What a report changes, and which property needs its findings open."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from event_schemas.codes import NeedCategory, Severity, Urgency
+
+# Databases write 1900-01-01 (and older days) for no time at all, whatever the offset.
+EARLIEST = datetime(1900, 1, 2)  # noqa: DTZ001 - compared with a time as its own clock shows it
+# What has happened may be a day ahead of our clock: a clock that is fast, a date without its zone.
+AHEAD = timedelta(days=1)
+# A deadline lies ahead, but 2099-12-31 and 9999-12-31 stand for none.
+DEADLINE_AHEAD = timedelta(days=3653)
 
 _GRAVEST_FIRST = (Severity.LIFE_THREATENING, Severity.SEVERE, Severity.MODERATE, Severity.LOW)
 GRAVE = frozenset({Severity.LIFE_THREATENING, Severity.SEVERE})
@@ -20,6 +27,45 @@ class Change(StrEnum):
     UNCHANGED = "unchanged"
     CORRECTED = "corrected"
     CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFault:
+    """A time that cannot be meant: the field's dotted path, a code, a sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+_TOO_EARLY = ("too-early", "A time before 1900-01-02 stands for none; leave it out or mend it.")
+_IN_THE_FUTURE = ("in-the-future", "This is more than a day ahead, and has to have happened.")
+_TOO_LATE = ("too-late", "A deadline more than ten years ahead stands for none; leave it out.")
+
+
+def time_faults(
+    inspected_at: datetime,
+    findings: Iterable[tuple[datetime | None, datetime | None]],
+    now: datetime,
+) -> Iterator[TimeFault]:
+    """The times of a report that cannot be meant. All are aware.
+
+    *findings*: when each was issued and is due, in the report's order.
+    """
+    happened, due = now + AHEAD, now + DEADLINE_AHEAD
+    if fault := _fault(inspected_at, happened, _IN_THE_FUTURE):
+        yield TimeFault("inspected_at", *fault)
+    for number, (issued_at, deadline) in enumerate(findings):
+        if issued_at and (fault := _fault(issued_at, happened, _IN_THE_FUTURE)):
+            yield TimeFault(f"findings.{number}.issued_at", *fault)
+        if deadline and (fault := _fault(deadline, due, _TOO_LATE)):
+            yield TimeFault(f"findings.{number}.deadline", *fault)
+
+
+def _fault(at: datetime, latest: datetime, late: tuple[str, str]) -> tuple[str, str] | None:
+    if at.replace(tzinfo=None) < EARLIEST:
+        return _TOO_EARLY
+    return late if at > latest else None
 
 
 def change(known_status: str | None, status: str, *, same_content: bool) -> Change:

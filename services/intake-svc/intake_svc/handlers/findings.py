@@ -1,15 +1,17 @@
 """A report on its way through the set, and its findings as stored and as events carry them."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from event_schemas.inbound import FindingReport, InspectionReported
 from event_schemas.inspections import Finding
 from handoff_kit.codepack import Assessment
+from handoff_kit.errors import FieldError, Invalid
 from handoff_kit.tx import Cause
 
-from intake_svc.domain.inspections import Assessed, Change, as_code
+from intake_svc.domain.inspections import Assessed, Change, as_code, time_faults
 from intake_svc.domain.rows import Inspection, Property
 from intake_svc.handlers.places import Told
 
@@ -26,6 +28,17 @@ class Report:
     organization_id: UUID | None
     data: InspectionReported
     cause: Cause | None = None
+
+
+def refused(data: InspectionReported, now: datetime) -> Invalid | None:
+    """The refusal of a report whose times cannot be meant; names the fields."""
+    times = ((finding.issued_at, finding.deadline) for finding in data.findings)
+    faults = list(time_faults(data.inspected_at, times, now))
+    if not faults:
+        return None
+    detail = "; ".join(f"{fault.field}: {fault.code}" for fault in faults[:10])
+    errors = [FieldError(fault.field, fault.code, fault.message) for fault in faults[:100]]
+    return Invalid(detail, errors=errors)
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from intake_svc.domain.inspections import (
 )
 from intake_svc.domain.rows import Inspection
 from intake_svc.handlers.city import Office
-from intake_svc.handlers.findings import Member, Report, as_said, as_stored
+from intake_svc.handlers.findings import Member, Report, as_said, as_stored, refused
 from intake_svc.handlers.places import Places, Told, event_codes
 from intake_svc.handlers.property_needs import NeedsDesk
 from intake_svc.tables import (
@@ -68,7 +68,7 @@ class Reports:
         """Record, correct or close each; repeated content changes nothing.
 
         Later reports of a set see the earlier ones. Raises nothing for a single report: what is
-        well-formed is taken.
+        well-formed and not `refused` is taken.
         """
         office = self._office
         members = [
@@ -251,23 +251,36 @@ class InspectionDesk:
     async def apply(self, tx: Tx, commands: Sequence[Command]) -> list[Answer | HandoffError]:
         """Answers 201 for what is new, 200 for what is known; a batch 200 with one result each."""
         flat = [r for c in commands for r in ((c,) if isinstance(c, Report) else c)]
-        outcomes = iter(await self._reports.apply(tx, flat))
+        refusals = [refused(report.data, tx.now) for report in flat]
+        sound = [r for r, refusal in zip(flat, refusals, strict=True) if refusal is None]
+        outcomes = iter(await self._reports.apply(tx, sound) if sound else ())
+        results = iter([refusal or next(outcomes) for refusal in refusals])
         answers: list[Answer | HandoffError] = []
         for command in commands:
             if isinstance(command, Report):
-                answers.append(_answer(next(outcomes)))
+                answers.append(_answer(next(results)))
             else:
-                results = [_item(next(outcomes)) for _ in command]
-                answers.append(Answer(200, {"results": results}))
+                items = [_item(next(results)) for _ in command]
+                answers.append(Answer(200, {"results": items}))
         return answers
 
 
-def _answer(outcome: Outcome) -> Answer:
+def refused_item(error: HandoffError) -> dict[str, Any]:
+    """The result of an inspection of a batch that is not taken."""
+    errors = [one.as_dict() for one in error.errors]
+    return {"status": error.status, "code": error.code, "errors": errors}
+
+
+def _answer(outcome: Outcome | HandoffError) -> Answer | HandoffError:
+    if isinstance(outcome, HandoffError):
+        return outcome
     if outcome.change is not Change.NEW:
         return Answer(200, outcome.body)
     return Answer(201, outcome.body, {"location": location(outcome.inspection_id)})
 
 
-def _item(outcome: Outcome) -> dict[str, Any]:
+def _item(outcome: Outcome | HandoffError) -> dict[str, Any]:
+    if isinstance(outcome, HandoffError):
+        return refused_item(outcome)
     status = 201 if outcome.change is Change.NEW else 200
     return {"status": status, "change": str(outcome.change), **outcome.body}

@@ -42,8 +42,8 @@ class Told:
                 place["city"] = address.city
             if address.postal_code is not None:
                 place["postal_code"] = address.postal_code
-        if report.latitude is not None:
-            place["latitude"], place["longitude"] = report.latitude, report.longitude
+        if report.point is not None:
+            place["latitude"], place["longitude"] = report.point
         self.place = place
         self.located = Located.of(place)
         self.keys = self.located.ways()
