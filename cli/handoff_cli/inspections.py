@@ -64,6 +64,8 @@ async def bring_in(source: Path, map_name: str, rejects: Path, *, dry_run: bool)
         "rejects_file": str(rejects) if refused else None,
         "rows": reading.rows,
     }
+    if reading.left_out is not None:
+        report["left_out"] = reading.left_out
     return report | ({"dry_run": True} if dry_run else {})
 
 

@@ -131,6 +131,10 @@ def test_a_dry_run_needs_nothing_running(tmp_path: Path) -> None:
         "read": 1, "taken": 0, "unchanged": 0, "corrected": 0, "rejected": 0,
         "rejects_file": None, "rows": 1, "dry_run": True,
     }  # fmt: skip
+    map_.write_text("skip: {column: where, pattern: Lane}\n" + map_.read_text())
+    done = handoff("import", "inspections", str(file), "--map", str(map_), "--dry-run", "--json")
+    report = json.loads(done.stdout)
+    assert (report["read"], report["rows"], report["left_out"]) == (0, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from event_schemas.inbound import Address, FindingReport, InspectionReported, PropertyReport
 from handoff_cli.inspection_import import FileRefused, load_map, read, shipped_maps
-from handoff_cli.inspection_import.maps import render, template_columns
+from handoff_cli.inspection_import.rules import render, template_columns
 from handoff_cli.inspection_import.targets import FINDING_TARGETS, INSPECTION_TARGETS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +61,7 @@ def test_defaults(write) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("format: csv", "format: xlsx", 1, "'csv', 'json', 'json-lines' or 'json-files'"),
+        ("format: csv", "format: xls", 1, "'csv', 'xlsx', 'json', 'json-lines' or 'json-files'"),
         ("format: csv", "", 2, "format': is missing"),
         ("source: test", "sauce: test", 2, "did you mean 'source'"),
         ("America/New_York", "America/Boston", 3, "no known time zone"),
@@ -82,6 +82,26 @@ def test_defaults(write) -> None:
         ("property.address.line1", "property.latitude", 4, "names no property"),
         ("property.address.line1", "property.address", 7, "is no field of an inspection"),
         ("property.address.line1", "property.adress.line1", 7, "'property.address.line1'?"),
+        ("source: test", "source: test\nonly: {column: a}", 3, "needs one of in"),
+        ("source: test", "source: test\nskip:\n  - {column: a, in: b}\n  - {in: c}", 5, "missing"),
+        (
+            "source: test",
+            "source: test\nskip: {column: a, on: b}",
+            3,
+            "Allowed here: column, in, pattern",
+        ),
+        ("source: test", "source: test\nskip: {column: a, pattern: '('}", 3, "no regular expres"),
+        ("source: test", "source: test\nheader: false", 3, "write 'id' by its place, such as '#1'"),
+        ("source: test", "source: test\nheader: false\nheader_row: 2", 4, "there is none"),
+        ("source: test", "source: test\nsheet: A", 3, "is for format xlsx"),
+        ("source: test", "source: test\ndelimiter: '||'", 3, "at most 1 character"),
+        ("source: test", "source: test\ndelimiter: '\"'", 3, "cannot be a quotation mark"),
+        (
+            "source: test",
+            "source: test\nbounds:\n  {south: 42, north: 41, west: -71, east: -70}",
+            3,
+            "south must be less",
+        ),
         ("source: test", "source: test\nkeywords: [{match: a, code: b}]", 3, "findings.text"),
         ("source: test", "source: test\nfindings: {cod: {column: x}}", 3, "Allowed: code, scheme"),
         (

@@ -131,7 +131,7 @@ def test_what_a_rule_makes_of_a_cell(run, rule: str, cell: str, expected: str | 
             "property.latitude: {value: 40}\n  property.longitude: {column: x}",
             "200",
             "-71",
-            "Input should be less than or equal to 180 (property.longitude)",
+            "200.0 is no longitude, which lies within 180 and -180",
         ),
         (
             "property.latitude: {column: x}\n  property.longitude: {value: 20}",
@@ -274,8 +274,13 @@ def test_grouping_by_another_column(run) -> None:
         ("id,at,addr\n1,01/02/2024,Caf\u00e9\n".encode("utf-16"), "put 'encoding: utf-16'"),
         ("id,at,addr\n1,01/02/2024,Caf\u00e9\n".encode("utf-16-le"), "'encoding: utf-16-le'"),
         ("id,adr,at\n", "has no column 'addr' (nearest: 'adr'); there are: id, adr, at"),
-        ("id,at,addr,at\n", "the column 'at' twice"),
+        ("id,at,addr,at\n", "the column 'at' twice in its header; write the one that is meant by"),
         ('id,at,addr\n1,01/02/2024,"x\n2,01/02/2024,y\n', "never closed"),
+        (
+            'id,at,"addr\n1,01/02/2024,x\n',
+            "csv:1: a quotation mark is opened here and never closed",
+        ),
+        ('id,at,"adr\n1",x\n', "(nearest: 'adr 1')"),
         ('[{"id": 1}]', "it looks like JSON, the map says csv"),
     ],
 )

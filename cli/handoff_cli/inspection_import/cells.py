@@ -8,11 +8,12 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from handoff_cli.inspection_import.errors import Refusal
-from handoff_cli.inspection_import.maps import UNIX, FieldRule, render
+from handoff_cli.inspection_import.rules import EXCEL, ISO, UNIX, FieldRule, render
 from handoff_cli.inspection_import.targets import STATUSES, Kind
 
 Value = str | float
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+")
 _HOURS_ONLY = re.compile(r"[+-]\d\d$")
 
 
@@ -26,7 +27,8 @@ class Row(Protocol):
     @property
     def raw(self) -> Mapping[str, object]: ...
     def cell(self, column: str) -> str:
-        """The cell's text without surrounding spaces; empty where there is none.
+        """The cell's text without surrounding spaces; empty where there is none, or what the map
+        says is empty.
 
         Raises `Refusal` where the column holds no single value.
         """
@@ -47,11 +49,14 @@ def value_of(rule: FieldRule, kind: Kind, row: Row, zone: ZoneInfo | None) -> Va
     try:
         match kind:
             case Kind.TIME:
-                return to_time(text, rule.formats, zone, iso=not (rule.formats and from_cell))
+                iso = ISO in rule.formats or not (rule.formats and from_cell)
+                return to_time(text, rule.formats, zone, iso=iso)
             case Kind.NUMBER:
                 return to_number(text)
             case Kind.STATUS:
                 return to_status(text, rule.values)
+            case Kind.ID:
+                return to_id(text)
             case Kind.TEXT:
                 return text
     except ValueError as error:
@@ -77,6 +82,8 @@ def _origin(rule: FieldRule, row: Row) -> str:
         cells = {name: row.cell(name) for name in rule.columns}
         rendered = (render(template, cells) for template in rule.templates)
         return next(filter(None, rendered), "")
+    if len(rule.columns) == 1:
+        return row.cell(rule.columns[0])
     return next(filter(None, map(row.cell, rule.columns)), "")
 
 
@@ -144,11 +151,36 @@ def _parsed(text: str, form: str) -> datetime | None:
     try:
         if form in UNIX:
             return datetime.fromtimestamp(float(text) / UNIX[form], UTC)
+        if form in EXCEL:
+            return _of_days(text, EXCEL[form])
+        if form == ISO:
+            return None  # Tried after the others.
         if form.endswith("%z") and _HOURS_ONLY.search(text):
             text += "00"  # PostgreSQL and ArcGIS write +00, which %z does not take.
         return datetime.strptime(text, form)  # noqa: DTZ007 - the zone is added by the caller
     except (ValueError, OverflowError, OSError):
         return None
+
+
+_DAYS = 2_958_466
+"""Excel's calendar ends with the year 9999."""
+
+
+def _of_days(text: str, first: datetime) -> datetime | None:
+    """A count of days, whose fraction is the time of day, to the second."""
+    days = to_number(text)
+    if not 0 <= days < _DAYS:
+        return None
+    return (first + timedelta(days=days, milliseconds=500)).replace(microsecond=0)
+
+
+def to_id(text: str) -> str:
+    """A text that tells things apart. Raises ValueError."""
+    if text in {"true", "false"}:
+        raise ValueError(f"is {text}, which is no id")
+    if "+" in text and _ROUNDED.fullmatch(text):
+        raise ValueError(f"'{text}' is a number that a spreadsheet has rounded; export it as text")
+    return text
 
 
 def to_number(text: str) -> float:

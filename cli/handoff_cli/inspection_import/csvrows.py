@@ -1,17 +1,21 @@
 """The rows of a CSV file, streamed."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from handoff_cli.inspection_import.encodings import codec_for
+from handoff_cli.inspection_import import tables
+from handoff_cli.inspection_import.encodings import codec_for, position
 from handoff_cli.inspection_import.errors import ImportRefused, Reject
 from handoff_cli.inspection_import.maps import InspectionMap
-from handoff_cli.inspection_import.records import FlatRow, no_such_column
+from handoff_cli.inspection_import.records import FlatRow
+from handoff_cli.inspection_import.tables import Header
 
 EVERY = 500
 """Rows between two calls of ``tell``."""
+MAX_CELL = 16 << 20
+"""Characters of a cell; the outline of an area is longer than Python's own limit of 128 KiB."""
 
 _DELIMITERS = (",", ";", "\t", "|")
 
@@ -33,12 +37,15 @@ class Tap:
 
 
 def csv_rows(
-    map_: InspectionMap, path: Path, tell: Callable[[TextIO], None]
+    map_: InspectionMap, path: Path, tell: Callable[[int], None]
 ) -> Iterator[FlatRow | Reject]:
     codec = codec_for(path, map_.encoding)
     with path.open(encoding=codec, newline="") as file:
         tap = Tap(file)
         header, delimiter, number = header_of(map_, path, tap)
+        if not map_.header:
+            file.seek(0)
+            tap, number = Tap(file), 0
         reader = csv.reader(tap, delimiter=delimiter)
         while True:
             tap.record.clear()
@@ -48,27 +55,23 @@ def csv_rows(
             except StopIteration:
                 break
             except csv.Error as error:
-                message = f"a cell never ends; is a quotation mark left open here? ({error})"
-                raise ImportRefused(path, message, first_line) from error
+                raise ImportRefused(path, _why(error), first_line) from error
             _refuse_open_quote(path, tap.record, delimiter, first_line)
             number += 1
-            if not cells:
+            if tables.is_blank(cells):
                 continue
             if number % EVERY == 0:
-                tell(file)
-            yield _csv_row(header, cells, number, path.name)
+                tell(position(file))
+            yield header.row(cells, number, path.name)
 
 
-def _csv_row(header: list[str], cells: list[str], number: int, file: str) -> FlatRow | Reject:
-    while len(cells) > len(header) and not cells[-1].strip():
-        cells.pop()
-    if len(cells) != len(header):
-        raw = dict(zip(header, cells, strict=False))
-        reason = f"has {len(cells)} cells, the header has {len(header)}"
-        if any("\n" in cell for cell in cells):
-            reason += "; it spans several lines, so a quotation mark may be left open in it"
-        return Reject(number, None, reason, raw, file)
-    return FlatRow(number, file, dict(zip(header, cells, strict=True)))
+def _why(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return (
+            f"a cell that begins here has more than {MAX_CELL >> 20} million characters; "
+            "is a quotation mark left open?"
+        )
+    return f"is no CSV here: {error}"
 
 
 def _refuse_open_quote(path: Path, record: list[str], delimiter: str, line: int) -> None:
@@ -84,43 +87,38 @@ def _refuse_open_quote(path: Path, record: list[str], delimiter: str, line: int)
             raise ImportRefused(path, message, line) from error
 
 
-def header_of(map_: InspectionMap, path: Path, tap: Tap) -> tuple[list[str], str, int]:
-    """Column names, delimiter and row of the header: ``header_row``, else the first that is not
-    blank. A delimiter other than a comma is told by the header."""
+def header_of(map_: InspectionMap, path: Path, tap: Tap) -> tuple[Header, str, int]:
+    """The header, the delimiter and the header's row: ``header_row``, else the first row that is
+    not blank. The delimiter is the map's, else the first by which the header has all columns."""
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
+    first_delimiter = map_.delimiter or ","
     row = 0
     try:
         while True:
             tap.record.clear()
-            first = next(csv.reader(tap))
+            cells = next(csv.reader(tap, delimiter=first_delimiter))
             row += 1
-            if row >= (map_.header_row or 1) and any(cell.strip() for cell in first):
+            if row >= (map_.header_row or 1) and not tables.is_blank(cells):
                 break
     except StopIteration:
         raise ImportRefused(path, f"ends after {row} rows" if row else "is empty") from None
     except csv.Error as error:
-        raise ImportRefused(path, f"has no readable header: {error}", 1) from error
-    text = tap.record
-    if len(first) == 1 and len(map_.columns) > 1:
-        for delimiter in _DELIMITERS[1:]:
-            split = _names(next(csv.reader(text[-1:], delimiter=delimiter)))
-            if set(map_.columns) <= set(split):
-                return _checked(map_, path, split, tap.line), delimiter, row
-    return _checked(map_, path, _names(first), tap.line), ",", row
+        raise ImportRefused(path, f"has no readable header: {error}", row + 1) from error
+    delimiter = map_.delimiter or _delimiter(map_, tap.record)
+    _refuse_open_quote(path, tap.record, delimiter, tap.line - len(tap.record) + 1)
+    if delimiter != first_delimiter:
+        cells = next(csv.reader(tap.record, delimiter=delimiter))
+    return tables.header(map_, path, cells, tap.line), delimiter, row
 
 
-def _names(cells: Sequence[str]) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    while names and not names[-1]:
-        names.pop()
-    return names
+def _delimiter(map_: InspectionMap, record: list[str]) -> str:
+    """The one that splits the first row into what the map reads.
 
-
-def _checked(map_: InspectionMap, path: Path, names: list[str], line: int) -> list[str]:
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
-        raise ImportRefused(path, f"has the column '{twice[0]}' twice in its header", line)
-    missing = [name for name in map_.columns if name not in names]
-    if missing:
-        hint = "; it looks like JSON, the map says csv" if names[0][:1] in {"{", "["} else ""
-        raise ImportRefused(path, f"{no_such_column(missing, names)}{hint}", line)
-    return names
+    Without a header several may; then the one that makes the most cells, no comma if another
+    does as well, since a comma also stands inside of numbers.
+    """
+    split = {one: next(csv.reader(record, delimiter=one)) for one in _DELIMITERS}
+    fitting = [one for one in _DELIMITERS if tables.fits(map_, split[one])]
+    if map_.header or not fitting:
+        return fitting[0] if fitting else ","
+    return max(fitting, key=lambda one: (len(split[one]), one != ","))

@@ -10,11 +10,14 @@ from typing import Any
 
 import orjson
 from event_schemas.inbound import InspectionReported
+from intake_svc.domain.inspections import time_faults
 from pydantic import ValidationError
 
 from handoff_cli.inspection_import.cells import Row, Value, value_of
 from handoff_cli.inspection_import.errors import Refusal, Reject
-from handoff_cli.inspection_import.maps import FieldRule, InspectionMap
+from handoff_cli.inspection_import.maps import InspectionMap
+from handoff_cli.inspection_import.points import settle_point
+from handoff_cli.inspection_import.rules import FieldRule
 from handoff_cli.inspection_import.targets import FINDING_TARGETS, INSPECTION_TARGETS, Kind
 
 MAX_FINDINGS = 500
@@ -61,8 +64,18 @@ class Inspection:
         return body
 
 
-def body_of(map_: InspectionMap, row: Row) -> RowBody:
-    """The row through the map. Raises `Refusal` with the first thing that is wrong."""
+def is_left_out(map_: InspectionMap, row: Row) -> bool:
+    """Whether the map's ``only`` and ``skip`` leave the row out. Raises `Refusal`."""
+    return not all(one.holds(row.cell(one.column)) for one in map_.only) or any(
+        one.holds(row.cell(one.column)) for one in map_.skip
+    )
+
+
+def body_of(map_: InspectionMap, row: Row, now: datetime) -> RowBody:
+    """The row through the map. Raises `Refusal` with the first thing that is wrong.
+
+    *now*, aware: what has happened cannot lie after it, by the API's own rule.
+    """
     head: dict[str, Any] = {"source": map_.source}
     for target, rule in map_.fields.items():
         value = value_of(rule, INSPECTION_TARGETS[target], row, map_.zone)
@@ -70,13 +83,14 @@ def body_of(map_: InspectionMap, row: Row) -> RowBody:
             _put(head, target, value)
     _settle_property(map_, head)
     findings = list(_findings(map_, row))
-    _check(map_, head, findings)
+    report = _checked(map_, head, findings)
+    _check_times(map_, report, now)
     group = str(head["source_id"])
     if map_.group_by:
         group = row.cell(map_.group_by)
         if not group:
             raise Refusal(map_.group_by, "is empty; rows are grouped by it")
-    return RowBody(group, datetime.fromisoformat(head["inspected_at"]), head, findings)
+    return RowBody(group, report.inspected_at, head, findings)
 
 
 def group_of(map_: InspectionMap, row: Row) -> str | None:
@@ -98,15 +112,11 @@ def _put(body: dict[str, Any], target: str, value: Value) -> None:
 
 
 def _settle_property(map_: InspectionMap, head: dict[str, Any]) -> None:
-    """A property needs a parcel, an address id, an address or a point; half a point is none."""
+    """A property needs a parcel, an address id, an address or a point."""
     found = head.setdefault("property", {})
     if "line1" not in found.get("address", {"line1": ""}):
         del found["address"]  # city and postcode alone are no place
-    for have, lack in (("latitude", "longitude"), ("longitude", "latitude")):
-        if have in found and lack not in found:
-            rule = map_.fields.get(f"property.{lack}")
-            column = ", ".join(rule.columns) if rule else None
-            raise Refusal(column or None, f"is empty, but the {have} is there")
+    settle_point(map_, found)
     if not found.keys() & {"parcel_id", "address_id", "address", "latitude"}:
         named = ("parcel_id", "address_id", "address.line1", "latitude", "longitude")
         rules = [
@@ -146,21 +156,42 @@ def _keywords(map_: InspectionMap, text: str) -> list[tuple[str | None, str]]:
     return list(dict.fromkeys(found))
 
 
-def _check(map_: InspectionMap, head: dict[str, Any], findings: list[dict[str, Any]]) -> None:
+def _checked(
+    map_: InspectionMap, head: dict[str, Any], findings: list[dict[str, Any]]
+) -> InspectionReported:
     """By the API's own model, so that what is read is also taken."""
     try:
-        InspectionReported.model_validate({**head, "findings": findings})
+        return InspectionReported.model_validate({**head, "findings": findings})
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        names = [str(part) for part in problem["loc"] if not isinstance(part, int)]
-        rule: FieldRule | None
-        if names[:1] == ["findings"]:
-            rule = map_.findings.get(".".join(names[1:]))
-        else:
-            rule = map_.fields.get(".".join(names))
-        column = ", ".join(rule.columns) if rule else None
-        message = f"{problem['msg']} ({'.'.join(names)})"
-        raise Refusal(column or None, message) from error
+        names = [str(part) for part in problem["loc"]]
+        message = f"{problem['msg']} ({'.'.join(name for name in names if not name.isdigit())})"
+        raise Refusal(_columns(_rule(map_, names)), message) from error
+
+
+def _check_times(map_: InspectionMap, report: InspectionReported, now: datetime) -> None:
+    times = ((finding.issued_at, finding.deadline) for finding in report.findings)
+    fault = next(time_faults(report.inspected_at, times, now), None)
+    if fault is None:
+        return
+    names = fault.field.split(".")
+    rule = _rule(map_, names)
+    finding = report.findings[int(names[1])] if names[0] == "findings" else report
+    reason = f"{getattr(finding, names[-1])} cannot be meant ({names[-1]}): {fault.message}"
+    if rule is not None and not rule.required:
+        reason += " Name what stands for none under 'empty' in the map."
+    raise Refusal(_columns(rule), reason)
+
+
+def _rule(map_: InspectionMap, names: list[str]) -> FieldRule | None:
+    """The rule of the field at the path of an error."""
+    if names[:1] == ["findings"]:
+        return map_.findings.get(".".join(names[2:]))
+    return map_.fields.get(".".join(names))
+
+
+def _columns(rule: FieldRule | None) -> str | None:
+    return (", ".join(rule.columns) if rule else "") or None
 
 
 class Groups:

@@ -3,31 +3,32 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from handoff_cli.inspection_import.encodings import codec_for
-from handoff_cli.inspection_import.errors import ImportRefused, Reject
+from handoff_cli.inspection_import.encodings import codec_for, position
+from handoff_cli.inspection_import.errors import ImportRefused, Refusal, Reject
 from handoff_cli.inspection_import.jsonstream import items
-from handoff_cli.inspection_import.maps import FieldRule, InspectionMap
+from handoff_cli.inspection_import.maps import InspectionMap
 from handoff_cli.inspection_import.records import ABSENT, NestedRow, no_such_column
+from handoff_cli.inspection_import.rules import FieldRule
 
 EVERY = 500
 """Rows between two calls of ``tell``."""
 
 
 def json_rows(
-    map_: InspectionMap, path: Path, tell: Callable[[TextIO], None]
+    map_: InspectionMap, path: Path, tell: Callable[[int], None]
 ) -> Iterator[NestedRow | Reject]:
     codec = codec_for(path, map_.encoding)
     with path.open(encoding=codec) as file:
         for number, item in enumerate(items(path, file, map_.columns, map_.records), start=1):
             if number % EVERY == 0:
-                tell(file)
-            yield _json_row(item, number, path.name)
+                tell(position(file))
+            yield _json_row(map_, item, number, path.name)
 
 
 def line_rows(
-    map_: InspectionMap, path: Path, tell: Callable[[TextIO], None]
+    map_: InspectionMap, path: Path, tell: Callable[[int], None]
 ) -> Iterator[NestedRow | Reject]:
     codec = codec_for(path, map_.encoding)
     good = False
@@ -36,7 +37,7 @@ def line_rows(
             if not line.strip():
                 continue
             if number % EVERY == 0:
-                tell(file)
+                tell(position(file))
             try:
                 item = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -48,7 +49,7 @@ def line_rows(
                 yield Reject(number, None, reason, {"line": line.rstrip("\n")}, path.name)
                 continue
             good = True
-            yield _json_row(item, number, path.name)
+            yield _json_row(map_, item, number, path.name)
 
 
 def file_row(
@@ -71,16 +72,16 @@ def file_row(
         where = f"line {refused.line}: " if refused.line else ""
         yield Reject(number, None, f"{where}{refused.message}", {}, path.name)
         return
-    yield _json_row(item, number, path.name)
+    yield _json_row(map_, item, number, path.name)
 
 
-def _json_row(item: Any, number: int, file: str) -> NestedRow | Reject:
+def _json_row(map_: InspectionMap, item: Any, number: int, file: str) -> NestedRow | Reject:
     if isinstance(item, list):
         item = {str(at): value for at, value in enumerate(item)}  # Named by place, as in a table.
     if not isinstance(item, dict):
         reason = f"is no JSON object but {type(item).__name__}"
         return Reject(number, None, reason, {"value": item}, file)
-    return NestedRow(number, file, item)
+    return NestedRow(number, file, item, map_.empty)
 
 
 def _plain(error: Exception) -> str:
@@ -105,7 +106,11 @@ class Names:
         self._record = self._record or row
         self._note(row)
         several = self._map.findings_from
-        for part in row.parts(several.column, several.separator) if several else ():
+        try:
+            parts = row.parts(several.column, several.separator) if several else []
+        except Refusal:  # Said of the row when it is read.
+            return
+        for part in parts:
             self._part = self._part or part
             self._note(part)
 
@@ -122,6 +127,7 @@ class Names:
             needed.append((map_.group_by,))
         if map_.findings_from:
             needed.append((map_.findings_from.column,))
+        needed += [(one.column,) for one in (*map_.only, *map_.skip)]
         self._need(path, needed, self._record)
         # Where findings are items of a list and there is no item, nothing is known of their names.
         if not map_.findings_from or self._part:

@@ -3,19 +3,27 @@
 The syntax is described for users in ``docs/integrating/maps.md``.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from handoff_kit.cities import CityNotFound, cities_folder
 from handoff_kit.yamlfile import Fault, FileRefused, Misfit, load
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from handoff_cli.inspection_import.rules import (
+    PLACE,
+    Bounds,
+    Conditions,
+    FieldRule,
+    FindingsFrom,
+    Keyword,
+    Model,
+    Texts,
+)
 from handoff_cli.inspection_import.targets import (
     FINDING_TARGETS,
     INSPECTION_TARGETS,
@@ -26,130 +34,23 @@ from handoff_cli.inspection_import.targets import (
 SHIPPED_NAME = "inspections"
 """A city's main map is ``inspections.yaml`` in its folder, its other files' ``inspections-*``."""
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
-_ZONE_NAME = re.compile(r"(?<!%)(?:%%)*%Z")
-_YEAR = re.compile(r"%[YyGcxs]")
-UNIX = {"unix": 1, "unix-ms": 1000}
-"""Formats that count from 1970 in UTC, with their steps a second."""
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _some(value: Any) -> Any:
-    """One or a list, as a list."""
-    return value if isinstance(value, list | tuple) else [value]
-
-
-class FieldRule(_Model):
-    """Where a field's value comes from and what is done with it.
-
-    One of ``column``, ``template``, ``value``; a list of columns or templates is tried in
-    order until one is not empty.
-    """
-
-    column: str | list[str] | None = None
-    template: str | list[str] | None = None
-    value: str | None = None
-    format: str | list[str] | None = None
-    values: dict[str, str | None] = {}
-    pattern: str | None = None
-    default: str | None = None
-    required: bool = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_a_rule(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            # ValueError, since Pydantic reports no TypeError.
-            raise ValueError("must be a rule such as {column: some column}")  # noqa: TRY004
-        return given
-
-    @field_validator("pattern")
-    @classmethod
-    def _pattern(cls, given: str | None) -> str | None:
-        if given is not None:
-            compile_pattern(given)
-        return given
-
-    @field_validator("template")
-    @classmethod
-    def _template(cls, given: str | list[str] | None) -> str | list[str] | None:
-        for one in [] if given is None else _some(given):
-            if not template_columns(one):
-                raise ValueError(f"'{one}' names no column in braces; for a constant use value")
-        return given
-
-    @field_validator("format")
-    @classmethod
-    def _format(cls, given: str | list[str] | None) -> str | list[str] | None:
-        for one in [] if given is None else _some(given):
-            _check_format(one)
-        return given
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "FieldRule":
-        origins = [self.column, self.template, self.value]
-        if sum(origin is not None for origin in origins) != 1 or [] in origins:
-            raise ValueError("needs one of column, template, value")
-        return self
-
-    @cached_property
-    def columns(self) -> tuple[str, ...]:
-        """All columns that the rule reads, in order."""
-        if self.column is not None:
-            return tuple(_some(self.column))
-        found = (name for one in self.templates for name in template_columns(one))
-        return tuple(dict.fromkeys(found))
-
-    @cached_property
-    def templates(self) -> tuple[str, ...]:
-        return () if self.template is None else tuple(_some(self.template))
-
-    @cached_property
-    def formats(self) -> tuple[str, ...]:
-        return () if self.format is None else tuple(_some(self.format))
-
-    @cached_property
-    def regex(self) -> re.Pattern[str] | None:
-        return None if self.pattern is None else compile_pattern(self.pattern)
-
-
-class Keyword(_Model):
-    """Words in a finding's text (a regular expression, letter case ignored) that mean a code."""
-
-    match: str = Field(min_length=1)
-    code: str = Field(min_length=1)
-    scheme: str | None = None
-
-    @field_validator("match")
-    @classmethod
-    def _match(cls, given: str) -> str:
-        compile_pattern(given)
-        return given
-
-    @cached_property
-    def regex(self) -> re.Pattern[str]:
-        return re.compile(self.match, re.IGNORECASE)
-
-
-class FindingsFrom(_Model):
-    """Where one record tells of several findings: a list in JSON, or a cell with separators."""
-
-    column: str = Field(min_length=1)
-    separator: str | None = Field(default=None, min_length=1)
-
-
-class InspectionMap(_Model):
+class InspectionMap(Model):
     """A whole map. ``name`` and ``alternatives`` are set by `load_map`, never in the file."""
 
-    format: Literal["csv", "json", "json-lines", "json-files"]
+    format: Literal["csv", "xlsx", "json", "json-lines", "json-files"]
     encoding: str = "utf-8"
     source: str = Field(min_length=1, max_length=64)
     timezone: str | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    sheet: str | None = Field(default=None, min_length=1)
+    header: bool = True
     header_row: int | None = Field(default=None, ge=1)
     records: str | None = Field(default=None, min_length=1)
+    empty: Texts = frozenset()
+    only: Conditions = []
+    skip: Conditions = []
+    bounds: Bounds | None = None
     group_by: str | None = None
     fields: dict[str, FieldRule]
     findings: dict[str, FieldRule] = {}
@@ -176,7 +77,8 @@ class InspectionMap(_Model):
     def columns(self) -> tuple[str, ...]:
         """Every column that the map reads."""
         rules = (*self.fields.values(), *self.findings.values())
-        own = [self.group_by] if self.group_by else []
+        own = [one.column for one in (*self.only, *self.skip)]
+        own += [self.group_by] if self.group_by else []
         own += [self.findings_from.column] if self.findings_from else []
         return tuple(dict.fromkeys((*own, *(name for rule in rules for name in rule.columns))))
 
@@ -227,16 +129,30 @@ class InspectionMap(_Model):
 
 def _layout_faults(map_: InspectionMap) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What the export's layout needs, and what does not go with its format."""
-    csv = map_.format == "csv"
-    if map_.header_row is not None and not csv:
-        yield ("header_row",), "is for format csv"
-    if map_.records is not None and map_.format != "json":
-        yield ("records",), "is for format json"
+    table = map_.format in {"csv", "xlsx"}
+    for key, given, formats in (
+        ("delimiter", map_.delimiter, "csv"),
+        ("sheet", map_.sheet, "xlsx"),
+        ("header_row", map_.header_row, "csv, xlsx"),
+        ("header", None if map_.header else False, "csv, xlsx"),
+        ("records", map_.records, "json"),
+    ):
+        if given is not None and map_.format not in formats.split(", "):
+            yield (key,), f"is for format {formats.replace(', ', ' or ')}"
+    if map_.delimiter is not None and map_.delimiter in '"\r\n':
+        yield ("delimiter",), "cannot be a quotation mark or the end of a line"
+    if not map_.header:
+        if map_.header_row is not None:
+            yield ("header_row",), "says where the header is; 'header: false' says there is none"
+        named = next((name for name in map_.columns if not PLACE.fullmatch(name)), None)
+        if table and named is not None:
+            message = f"leaves columns without names; write '{named}' by its place, such as '#1'"
+            yield ("header",), message
     if map_.findings_from is not None:
         if not map_.findings:
             yield ("findings_from",), "needs findings, which say what its parts are"
-        if csv and map_.findings_from.separator is None:
-            yield ("findings_from",), "needs a separator, since a cell of a CSV is no list"
+        if table and map_.findings_from.separator is None:
+            yield ("findings_from",), "needs a separator, since a cell of a table is no list"
 
 
 def _names_a_property(fields: Iterable[str]) -> bool:
@@ -257,65 +173,6 @@ def _target_faults(
             yield (block, target), f"is no field of an inspection; {hint}Allowed: {allowed}"
         elif rule.formats and kind is not Kind.TIME:
             yield (block, target, "format"), f"{target} is no time; format is for times"
-
-
-def compile_pattern(given: str) -> re.Pattern[str]:
-    """Compile a regular expression. Raises ValueError that says what is wrong with it."""
-    try:
-        return re.compile(given)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"'{given}' is no regular expression: {error}") from error
-
-
-def template_columns(template: str) -> tuple[str, ...]:
-    """The columns in braces. Raises ValueError for a brace without its partner."""
-    names = []
-    for found in _PLACEHOLDER.finditer(template):
-        if found.group(1) is not None:
-            names.append(found.group(1).strip())
-        elif len(found.group(0)) == 1:
-            raise ValueError(
-                f"'{template}' has a single '{found.group(0)}'; write a column as "
-                "{column}, a brace itself as {{ or }}"
-            )
-    return tuple(names)
-
-
-def render(template: str, cells: Mapping[str, str]) -> str:
-    """The template with its columns' text, runs of spaces made one.
-
-    Empty where all of its columns are empty, whatever stands around them.
-    """
-    if not any(cells[name] for name in template_columns(template)):
-        return ""
-
-    def replaced(found: re.Match[str]) -> str:
-        name = found.group(1)
-        return found.group(0)[0] if name is None else cells[name.strip()]
-
-    return " ".join(_PLACEHOLDER.sub(replaced, template).split())
-
-
-def _check_format(given: str) -> None:
-    if given in UNIX:
-        return
-    if "%" not in given:
-        raise ValueError(
-            f"'{given}' has no directive; write a date as %m/%d/%Y, %H:%M:%S"
-            " (or unix, unix-ms for a count of seconds, milliseconds)"
-        )
-    if _ZONE_NAME.search(given):
-        raise ValueError(
-            f"'{given}' has %Z, a zone's name, which no time can be told by;"
-            " cut it off by a pattern and name the timezone in the map"
-        )
-    if not _YEAR.search(given):
-        raise ValueError(f"'{given}' names no year (%Y)")
-    try:
-        probe = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC).strftime(given)
-        datetime.strptime(probe, given)  # noqa: DTZ007 - only the format is tried
-    except ValueError as error:
-        raise ValueError(f"'{given}' is no time format: {error}") from error
 
 
 def load_map(name_or_path: str) -> InspectionMap:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from handoff_cli.inspection_import.csvrows import Tap, csv_rows, header_of
 from handoff_cli.inspection_import.encodings import codec_for
@@ -10,6 +9,7 @@ from handoff_cli.inspection_import.errors import ImportRefused, Reject
 from handoff_cli.inspection_import.jsonrows import Names, file_row, json_rows, line_rows
 from handoff_cli.inspection_import.maps import InspectionMap
 from handoff_cli.inspection_import.records import FlatRow, NestedRow
+from handoff_cli.inspection_import.xlsxrows import xlsx_fits, xlsx_rows
 
 REJECTS = ".rejects.csv"
 """How the name of a rejects file ends, unless another was given."""
@@ -35,6 +35,8 @@ def rows(map_: InspectionMap, path: Path, progress: Progress | None = None) -> I
         match map_.format:
             case "csv":
                 found = csv_rows(map_, one, tell)
+            case "xlsx":
+                found = xlsx_rows(map_, one, tell)
             case "json":
                 found = json_rows(map_, one, tell)
             case "json-lines":
@@ -62,14 +64,18 @@ def files_of(map_: InspectionMap, path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise ImportRefused(path, "is neither a file nor a folder")
-    endings = {"csv": {".csv"}, "json-lines": {".jsonl", ".ndjson", ".json"}}
+    endings = {
+        "csv": {".csv"},
+        "xlsx": {".xlsx", ".xlsm"},
+        "json-lines": {".jsonl", ".ndjson", ".json"},
+    }
     wanted = endings.get(map_.format, {".json"})
     files = sorted(
         one
         for one in path.iterdir()
         if one.is_file()
         and one.suffix.lower() in wanted
-        and not one.name.startswith(".")
+        and not one.name.startswith((".", "~$"))  # "~$": Excel's mark of an open file.
         and not one.name.endswith(REJECTS)
     )
     if not files:
@@ -77,10 +83,10 @@ def files_of(map_: InspectionMap, path: Path) -> list[Path]:
     return files
 
 
-def _teller(progress: Progress | None, before: int, total: int) -> Callable[[TextIO], None]:
-    def tell(file: TextIO) -> None:
+def _teller(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
+    def tell(position: int) -> None:
         if progress:
-            progress(before + file.buffer.tell(), total)
+            progress(before + position, total)
 
     return tell
 
@@ -92,6 +98,8 @@ def fits(map_: InspectionMap, path: Path) -> bool:
     """
     try:
         one = files_of(map_, path)[0]
+        if map_.format == "xlsx":
+            return xlsx_fits(map_, one)
         codec = codec_for(one, map_.encoding)
         with one.open(encoding=codec, newline="") as file:
             looks_json = file.read(4096).lstrip()[:1] in {"{", "["}

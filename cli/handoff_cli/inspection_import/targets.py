@@ -7,19 +7,20 @@ class Kind(StrEnum):
     """How a cell's text becomes the field's value."""
 
     TEXT = "text"
+    ID = "id"
     TIME = "time"
     NUMBER = "number"
     STATUS = "status"
 
 
 INSPECTION_TARGETS: dict[str, Kind] = {
-    "source_id": Kind.TEXT,
+    "source_id": Kind.ID,
     "kind": Kind.TEXT,
     "status": Kind.STATUS,
     "inspected_at": Kind.TIME,
     "inspector": Kind.TEXT,
-    "property.parcel_id": Kind.TEXT,
-    "property.address_id": Kind.TEXT,
+    "property.parcel_id": Kind.ID,
+    "property.address_id": Kind.ID,
     "property.address.line1": Kind.TEXT,
     "property.address.unit": Kind.TEXT,
     "property.address.city": Kind.TEXT,
