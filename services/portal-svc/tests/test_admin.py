@@ -112,6 +112,8 @@ async def test_lists_page_and_keep_agencies_apart(client, headers) -> None:
         ({"name": "n", "role": "service"}, "role"),
         ({"name": "n", "role": "nobody"}, "role"),
         ({"name": "", "role": "inspector"}, "name"),
+        ({"name": "311\u202emetsys", "role": "inspector"}, "name"),
+        ({"name": "311\nsystem", "role": "inspector"}, "name"),
         ({"name": "n", "role": "inspector", "more": 1}, "more"),
         ({"name": "n", "role": "inspector", "person_id": str(uuid4())}, "person_id"),
         ({"name": "n", "role": "inspector", "public_jwk": {"kty": "RSA"}}, "public_jwk"),
@@ -151,6 +153,7 @@ async def test_a_user_is_created_and_disabled(client, headers, admin, db) -> Non
     ("given", "field"),
     [
         ({"email": "nobody", "role": "inspector"}, "email"),
+        ({"email": "a\u200b@example.org", "role": "inspector"}, "email"),
         ({"email": "a@example.org", "role": "service"}, "role"),
         ({"email": "a@example.org", "role": "inspector", "language": "xx"}, "language"),
         ({"email": "a@example.org", "role": "inspector", "password": "short"}, "password"),

@@ -63,6 +63,9 @@ def test_addresses(given_: str, stored: str | None) -> None:
 
 
 def test_five_tries_are_free_then_the_wait_doubles_to_a_quarter_of_an_hour() -> None:
+        ("on\u200be@example.org", None),
+        ("one\u202e@example.org", None),
+        ("one\x01@example.org", None),
     assert locked_until(None) is None
     assert [locked_until(failed(n)) for n in range(1, 5)] == [None] * 4
     waits = [locked_until(failed(n)) - NOW for n in range(5, 30)]

@@ -107,7 +107,8 @@ def new_password() -> str:
 def normal_email(email: str) -> str | None:
     """The address as it is compared and stored; None for what is no address."""
     stripped = email.strip().lower()
-    return stripped if _EMAIL.fullmatch(stripped) else None
+    # Two addresses that differ by what nobody sees would be two people who look the same.
+    return stripped if stripped.isprintable() and _EMAIL.fullmatch(stripped) else None
 
 
 def form_token(secret: str) -> str:

@@ -13,6 +13,7 @@ from handoff_kit import sets
 from handoff_kit.auth.jwks import ALGORITHMS
 from handoff_kit.db import Connection
 from handoff_kit.errors import Conflict, FieldError, Invalid, NotVisible
+from handoff_kit.text import plain
 from handoff_kit.tx import Tx
 
 from portal_svc.domain.people import Client, new_secret, secret_hash, unknown_roles
@@ -47,10 +48,14 @@ async def create_client(
 
     With ``person_id`` the client's tokens speak for that person (``sub``), as a tablet does; with
     ``public_jwk`` it proves itself by ``private_key_jwt`` and has no secret. ``secret`` is made
-    unless given. Raises: Invalid for an unknown role, a key that is not a public Ed25519 or P-256
-    key, or a person who is not there.
+    unless given. Raises: Invalid for a name with characters that nobody sees, an unknown role, a
+    key that is not a public Ed25519 or P-256 key, or a person who is not there.
     """
     _check_role(role)
+    try:
+        plain(name)
+    except ValueError as error:
+        raise _invalid("name", "unseen-characters", str(error)) from None
     key = public_key_of(public_jwk) if public_jwk is not None else None
     if person_id is not None:
         person = await person_of(tx.conn, agency, person_id)
