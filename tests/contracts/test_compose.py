@@ -241,6 +241,27 @@ def test_the_proxy_and_the_collector_know_every_process(compose: dict[str, Any])
             assert set(names) <= defined[kind]
 
 
+def test_the_operators_command_reaches_the_brokers(compose: dict[str, Any]) -> None:
+    """Lag and the earliest record are asked of them."""
+    command = read(CoreSettings, compose["services"]["cli"]["environment"])
+    service = read(CoreSettings, compose["services"]["intake-worker"]["environment"])
+    assert command.bus == service.bus == "kafka"
+    assert command.kafka() == service.kafka()
+
+
+def test_the_portal_believes_the_proxies_and_the_subnet_is_pinned(compose: dict[str, Any]) -> None:
+    from portal_svc.domain.addresses import networks
+    from portal_svc.settings import PortalSettings
+
+    (pinned,) = compose["networks"]["default"]["ipam"]["config"]
+    portal = read(PortalSettings, compose["services"]["portal-api"]["environment"])
+    proxy = compose["services"]["proxy"]["environment"]
+    told = f"{proxy['HANDOFF_SUBNET']} {proxy['HANDOFF_FRONT_PROXIES']}"
+    assert portal.proxies == networks(told) == networks(pinned["subnet"])
+    caddy = (ROOT / "deploy" / "proxy" / "Caddyfile").read_text()
+    assert "trusted_proxies static {$HANDOFF_SUBNET} {$HANDOFF_FRONT_PROXIES}" in caddy
+
+
 def test_every_mounted_file_is_there(compose: dict[str, Any]) -> None:
     named = set(compose["volumes"])
     for name, service in compose["services"].items():

@@ -1,5 +1,6 @@
 """Wiring of the portal; its commands are ``api``, ``worker`` and ``migrate``."""
 
+import os
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from handoff_kit.service import Built, Context, Periodic, Service
 from handoff_kit.settings import SettingsRefused, read
 from handoff_kit.tx import Tx
 
+from portal_svc.api.addresses import origins
 from portal_svc.api.admin import admin_router
 from portal_svc.api.forms import FORM_BODY
 from portal_svc.api.live import live_router
@@ -58,7 +60,11 @@ async def build(context: Context) -> Built:
                 await tx.save()
 
     cookies = Cookies(secure=context.settings.origin.startswith("https://"))
-    sessions = Sessions(SignIn(context.db, doorway, city.agency), cookies)
+    index = context.index
+    device_key = index("", "known-device", context.service) if index else os.urandom(32)
+    sign_in = SignIn(context.db, doorway, city.agency, device_key=device_key)
+    sessions = Sessions(sign_in, cookies)
+    origin_of = origins(settings.proxies)
     assets = load_assets()
     renderer = Renderer(city.name, city.timezone, assets, cookies)
     reads = reads_of(context.db, context.clock, ZoneInfo(city.timezone))
@@ -71,8 +77,8 @@ async def build(context: Context) -> Built:
             verifier=context.verifier,
             routers=[admin_router(context.db, doorway, city, token_url)],
             root_routers=[
-                oauth_router(issuer, signer),
-                sign_in_router(sessions, renderer),
+                oauth_router(issuer, signer, origin_of),
+                sign_in_router(sessions, renderer, origin_of),
                 pages_router(sessions, renderer, reads),
                 live_router(sessions, context.wakes),
                 static_router(assets),

@@ -5,6 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from portal_svc.domain.devices import (
+    TRIES_BEFORE_BACKOFF,
+    TRIES_OF_STRANGERS,
+    counters,
+    device_mark,
+    known_device,
+)
 from portal_svc.domain.limits import FailureLimit
 from portal_svc.domain.people import (
     FAILURES_FORGOTTEN_AFTER,
@@ -56,6 +63,9 @@ def test_a_forms_token_belongs_to_its_cookie() -> None:
         ("one@two@example.org", None),
         ("", None),
         ("x" * 65 + "@example.org", None),
+        ("on\u200be@example.org", None),
+        ("one\u202e@example.org", None),
+        ("one\x01@example.org", None),
     ],
 )
 def test_addresses(given_: str, stored: str | None) -> None:
@@ -63,15 +73,42 @@ def test_addresses(given_: str, stored: str | None) -> None:
 
 
 def test_five_tries_are_free_then_the_wait_doubles_to_a_quarter_of_an_hour() -> None:
-        ("on\u200be@example.org", None),
-        ("one\u202e@example.org", None),
-        ("one\x01@example.org", None),
     assert locked_until(None) is None
     assert [locked_until(failed(n)) for n in range(1, 5)] == [None] * 4
     waits = [locked_until(failed(n)) - NOW for n in range(5, 30)]
     assert waits[:3] == [timedelta(seconds=s) for s in (30, 60, 120)]
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_BACKOFF
+
+
+def test_more_tries_are_free_where_many_are_counted_together() -> None:
+    assert locked_until(failed(TRIES_OF_STRANGERS - 1), TRIES_OF_STRANGERS) is None
+    assert locked_until(failed(TRIES_OF_STRANGERS), TRIES_OF_STRANGERS) > NOW
+
+
+def test_a_mark_is_of_one_browser_and_one_person() -> None:
+    mark, another = device_mark(b"key", b"one"), device_mark(b"key", b"one")
+    nonces = {known_device(b"key", b"one", given_) for given_ in (mark, another)}
+    assert len(nonces - {None}) == 2
+    for key, email_hash, given_ in (
+        (b"key", b"two", mark),
+        (b"other", b"one", mark),
+        (b"key", b"one", f"x{mark}"),
+        (b"key", b"one", mark[:-1]),
+        (b"key", b"one", "\u00e9.\ufffd"),
+        (b"key", b"one", ""),
+        (b"key", b"one", None),
+    ):
+        assert known_device(key, email_hash, given_) is None
+
+
+def test_a_known_browser_shares_no_counter_with_strangers() -> None:
+    here, there = counters(b"one", "192.0.2.1", None), counters(b"one", "192.0.2.2", None)
+    (known,) = counters(b"one", "192.0.2.1", "device")
+    assert [c.free for c in here] == [TRIES_BEFORE_BACKOFF, TRIES_OF_STRANGERS]
+    assert {c.key for c in here} & {c.key for c in there} == {here[1].key}
+    assert known.free == TRIES_BEFORE_BACKOFF
+    assert known.key not in {c.key for c in (*here, *there)}
 
 
 @given(st.integers(1, 1000), st.integers(0, 100_000))

@@ -12,6 +12,7 @@ from handoff_kit.auth import PUBLIC, Signer
 from handoff_kit.http import body_of, json_response
 from starlette.responses import Response
 
+from portal_svc.api.addresses import OriginOf
 from portal_svc.api.forms import FORM, form_fields
 from portal_svc.handlers.tokens import (
     JWT_BEARER,
@@ -84,7 +85,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def oauth_router(issuer: TokenIssuer, signer: Signer) -> APIRouter:
+def oauth_router(issuer: TokenIssuer, signer: Signer, origin_of: OriginOf) -> APIRouter:
     router = APIRouter(prefix="/oauth", tags=["oauth"], dependencies=[PUBLIC])
     keys = orjson.dumps(signer.jwks())
 
@@ -104,7 +105,7 @@ def oauth_router(issuer: TokenIssuer, signer: Signer) -> APIRouter:
             if form["grant_type"] != "client_credentials":
                 raise TokenRefused("unsupported_grant_type", "Only client_credentials is served.")
             made = await issuer.issue(
-                proof, scope=form.get("scope") or None, address=address_of(request)
+                proof, scope=form.get("scope") or None, origin=origin_of(request)
             )
         except TokenRefused as refused:
             return _refusal(refused)
@@ -127,11 +128,6 @@ def oauth_router(issuer: TokenIssuer, signer: Signer) -> APIRouter:
         return json_response(keys, 200, {"cache-control": "public, max-age=300"})
 
     return router
-
-
-def address_of(request: Request) -> str:
-    """Whom failures are counted against: the peer that is connected, whatever headers say."""
-    return request.client.host if request.client else ""
 
 
 def _form(body: bytes) -> dict[str, str]:

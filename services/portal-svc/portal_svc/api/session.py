@@ -17,6 +17,7 @@ from portal_svc.handlers.signin import SignIn
 _SESSION: Final = "handoff_session"
 _FORM: Final = "handoff_form"
 _LANGUAGE: Final = "handoff_language"
+_DEVICE: Final = "handoff_device"
 _YEAR: Final = 365 * 24 * 3600
 
 
@@ -62,6 +63,10 @@ class Cookies:
     def language(self, request: Request) -> str | None:
         return request.cookies.get(self._name(_LANGUAGE))
 
+    def device(self, request: Request) -> str | None:
+        """What this browser kept of an earlier sign-in; it opens nothing by itself."""
+        return request.cookies.get(self._name(_DEVICE))
+
     def set_session(self, response: Response, token: str) -> None:
         self._set(response, _SESSION, token)
         self._delete(response, _FORM)
@@ -78,6 +83,9 @@ class Cookies:
 
     def set_language(self, response: Response, language: str) -> None:
         self._set(response, _LANGUAGE, language, max_age=_YEAR)
+
+    def set_device(self, response: Response, mark: str) -> None:
+        self._set(response, _DEVICE, mark, max_age=_YEAR)
 
     def _set(self, response: Response, name: str, value: str, max_age: int | None = None) -> None:
         # A session's end is known to the server; the browser forgets the cookie when it is closed.

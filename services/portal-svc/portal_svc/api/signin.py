@@ -8,8 +8,8 @@ from handoff_kit.auth import PUBLIC
 from handoff_kit.http import body_of
 from starlette.responses import RedirectResponse, Response
 
+from portal_svc.api.addresses import OriginOf
 from portal_svc.api.forms import form_fields
-from portal_svc.api.oauth import address_of
 from portal_svc.api.render import Renderer
 from portal_svc.api.session import Sessions, local_path
 from portal_svc.domain.people import LONGEST_PASSWORD, form_token, form_token_fits
@@ -18,7 +18,7 @@ from portal_svc.handlers.signin import SignInRefused
 _LONGEST_EMAIL = 254
 
 
-def sign_in_router(sessions: Sessions, renderer: Renderer) -> APIRouter:
+def sign_in_router(sessions: Sessions, renderer: Renderer, origin_of: OriginOf) -> APIRouter:
     router = APIRouter(include_in_schema=False, dependencies=[PUBLIC])
     cookies = sessions.cookies
 
@@ -65,7 +65,9 @@ def sign_in_router(sessions: Sessions, renderer: Renderer) -> APIRouter:
             return form(request, next_, email=email, problem="sign-in.stale", status=403)
         password = given.get("password", "")[: LONGEST_PASSWORD + 1]
         try:
-            token, _ = await sessions.sign_in.sign_in(email, password, address_of(request))
+            signed_in = await sessions.sign_in.sign_in(
+                email, password, origin_of(request), cookies.device(request)
+            )
         except SignInRefused as refused:
             wait = math.ceil(refused.wait)
             if not wait:
@@ -76,7 +78,8 @@ def sign_in_router(sessions: Sessions, renderer: Renderer) -> APIRouter:
             response.headers["retry-after"] = str(wait)
             return response
         response = RedirectResponse(next_, 303)
-        cookies.set_session(response, token)
+        cookies.set_session(response, signed_in.token)
+        cookies.set_device(response, signed_in.device)
         return response
 
     @router.post("/sign-out")

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from event_schemas.codes import Role
 
+from portal_svc.domain.devices import TRIES_BEFORE_BACKOFF
+
 # Residents come by link, services by the deployment's own credentials: neither is given out.
 CLIENT_ROLES: Final = frozenset(Role) - {Role.RESIDENT, Role.SERVICE, Role.SYSTEM}
 LANGUAGES: Final = ("en", "es")
 
 SESSION_LIFETIME: Final = timedelta(hours=12)  # one working day, then a new sign-in
-TRIES_BEFORE_BACKOFF: Final = 5
 FIRST_BACKOFF: Final = timedelta(seconds=30)
 LONGEST_BACKOFF: Final = timedelta(minutes=15)
 FAILURES_FORGOTTEN_AFTER: Final = timedelta(hours=24)
@@ -75,7 +76,10 @@ class Session:
 
 @dataclass(slots=True)
 class SignInFailure:
-    """Failed tries for one e-mail address, known or not: both are treated alike."""
+    """Failed tries for one e-mail address, known or not: both are treated alike.
+
+    ``email_hash`` is the key of a `devices.Counter`: of the address, by whom it was tried.
+    """
 
     agency_id: str
     email_hash: bytes
@@ -124,14 +128,16 @@ def form_token_fits(secret: str | None, given: str) -> bool:
     return secret is not None and hmac.compare_digest(form_token(secret).encode(), given.encode())
 
 
-def locked_until(failure: SignInFailure | None) -> datetime | None:
-    """Until when no password is looked at for this address; None when it may be tried.
+def locked_until(
+    failure: SignInFailure | None, free: int = TRIES_BEFORE_BACKOFF
+) -> datetime | None:
+    """Until when no password is looked at; None when it may be tried.
 
-    Five free tries, then 30 s, doubling with each failure up to 15 minutes.
+    *free* tries, then 30 s, doubling with each failure up to 15 minutes.
     """
-    if failure is None or failure.failures < TRIES_BEFORE_BACKOFF:
+    if failure is None or failure.failures < free:
         return None
-    doublings = min(failure.failures - TRIES_BEFORE_BACKOFF, 16)
+    doublings = min(failure.failures - free, 16)
     return failure.last_at + min(FIRST_BACKOFF * (1 << doublings), LONGEST_BACKOFF)
 
 

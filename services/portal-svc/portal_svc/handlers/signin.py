@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -12,6 +12,7 @@ from handoff_kit.db import Database
 from handoff_kit.doorway import Answer, Doorway
 from handoff_kit.tx import Tx
 
+from portal_svc.domain.devices import Counter, counters, device_mark, known_device
 from portal_svc.domain.limits import FailureLimit
 from portal_svc.domain.people import (
     FAILURES_FORGOTTEN_AFTER,
@@ -29,16 +30,17 @@ from portal_svc.handlers.passwords import PasswordCheck
 from portal_svc.tables import SessionRow, SignInFailureRow
 from portal_svc.tables.people import (
     end_session,
-    failure_of,
+    failures_of,
     forget_expired,
     forget_failures,
     person_by_email,
     person_of,
     person_of_session,
+    sessions_that_stand,
 )
 
-# Failures in ten minutes from one address, over all e-mail addresses.
-_OF_ADDRESS: Final = 50
+# Failures in ten minutes from one origin, over all e-mail addresses.
+_OF_ORIGIN: Final = 50
 _WINDOW: Final = 600.0
 
 
@@ -56,6 +58,7 @@ class BeginTry:
 
     agency: str
     email_hash: bytes
+    counters: tuple[Counter, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,7 @@ class StartSession:
     agency: str
     person_id: UUID
     token_hash: bytes
-    failures_agency: str
-    email_hash: bytes
+    tried: BeginTry
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,17 @@ async def begin_try(tx: Tx, command: BeginTry) -> Answer:
     await tx.conn.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 11))", command.email_hash
     )
-    failure = await failure_of(tx.conn, command.agency, command.email_hash)
-    until = locked_until(failure)
-    if until is not None and until > tx.now:
+    keys = [counter.key for counter in command.counters]
+    failed = await failures_of(tx.conn, command.agency, keys)
+    untils = [locked_until(failed.get(c.key), c.free) for c in command.counters]
+    until = max((time for time in untils if time is not None), default=tx.now)
+    if until > tx.now:
         return Answer(429, {"wait": (until - tx.now).total_seconds()})
-    failures = failures_after(failure, tx.now)
-    row = SignInFailure(command.agency, command.email_hash, failures, tx.now)
-    await sets.upsert(tx.conn, SignInFailureRow, [row])
+    rows = [
+        SignInFailure(command.agency, key, failures_after(failed.get(key), tx.now), tx.now)
+        for key in keys
+    ]
+    await sets.upsert(tx.conn, SignInFailureRow, rows)
     return Answer(200, {})
 
 
@@ -102,7 +108,8 @@ async def start_session(tx: Tx, command: StartSession) -> Answer:
         expires_at=tx.now + SESSION_LIFETIME,
     )
     await sets.insert(tx.conn, SessionRow, [session])
-    await forget_failures(tx.conn, command.failures_agency, command.email_hash)
+    tried = command.tried
+    await forget_failures(tx.conn, tried.agency, [counter.key for counter in tried.counters])
     tx.audit(
         command.agency,
         "session.started",
@@ -125,10 +132,20 @@ async def tidy(tx: Tx) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session's ``token``, whose it is, and the ``device`` mark for the browser to keep."""
+
+    token: str
+    person: Person
+    device: str
+
+
 class SignIn:
     """Checks passwords and gives out sessions.
 
     ``agency`` is where failed tries are counted: who fails belongs to no agency yet.
+    ``device_key`` proves the marks of known browsers.
     """
 
     def __init__(
@@ -137,6 +154,7 @@ class SignIn:
         doorway: "Doorway[object]",
         agency: str,
         *,
+        device_key: bytes,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = db
@@ -144,36 +162,44 @@ class SignIn:
         self._agency = agency
         self._check = PasswordCheck()
         self._monotonic = monotonic
-        self._of_address = FailureLimit(_OF_ADDRESS, _WINDOW)
+        self._device_key = device_key
+        self._of_origin = FailureLimit(_OF_ORIGIN, _WINDOW)
 
-    async def sign_in(self, email: str, password: str, address: str) -> tuple[str, Person]:
-        """A session's token and whose it is.
+    async def sign_in(
+        self, email: str, password: str, origin: str, mark: str | None = None
+    ) -> SignedIn:
+        """A session for whom *email* and *password* fit.
 
-        An unknown address, a wrong password and a disabled account are refused alike, after the
-        same work. Raises: SignInRefused; Unavailable when the database is away.
+        *origin*: where the request comes from; *mark*: what the browser kept of an earlier
+        sign-in. An unknown address, a wrong password and a disabled account are refused alike,
+        after the same work. Raises: SignInRefused; Unavailable when the database is away.
         """
         now = self._monotonic()
-        if wait := self._of_address.wait(address, now):
-            raise SignInRefused(wait)
         known_as = normal_email(email) or ""
         email_hash = hashlib.sha256((known_as or email).encode()).digest()
-        try_ = await self._doorway.submit(BeginTry(self._agency, email_hash))
-        if try_.status != 200:
-            raise SignInRefused(try_.body["wait"])
+        device = known_device(self._device_key, email_hash, mark)
+        if device is None and (wait := self._of_origin.wait(origin, now)):
+            raise SignInRefused(wait)
+        try_ = BeginTry(self._agency, email_hash, counters(email_hash, origin, device))
+        begun = await self._doorway.submit(try_)
+        if begun.status != 200:
+            raise SignInRefused(begun.body["wait"])
         async with self._db.sets() as connection:
             person = await person_by_email(connection, known_as)
         active = person is not None and person.disabled_at is None
         stored = person.password_hash if person is not None and active else None
         if not await self._check.fits(password, stored) or person is None:
-            self._of_address.failed(address, now)
+            if device is None:
+                self._of_origin.failed(origin, now)
             raise SignInRefused
         token = new_secret()
         started = await self._doorway.submit(
-            StartSession(person.agency_id, person.id, secret_hash(token), self._agency, email_hash)
+            StartSession(person.agency_id, person.id, secret_hash(token), try_)
         )
         if started.status != 201:
             raise SignInRefused
-        return token, person
+        kept = mark if device is not None and mark else device_mark(self._device_key, email_hash)
+        return SignedIn(token, person, kept)
 
     async def who(self, token: str | None) -> Person | None:
         """Whose session this is; None when it is nobody's, or not any more."""
@@ -181,6 +207,13 @@ class SignIn:
             return None
         async with self._db.sets() as connection:
             return await person_of_session(connection, secret_hash(token))
+
+    async def standing(self, tokens: Collection[str]) -> set[str]:
+        """Those of *tokens* whose session goes on."""
+        hashes = {secret_hash(token): token for token in tokens}
+        async with self._db.sets() as connection:
+            found = await sessions_that_stand(connection, list(hashes))
+        return {hashes[one] for one in found}
 
     async def sign_out(self, token: str, person: Person) -> None:
         await self._doorway.submit(EndSession(secret_hash(token), person.agency_id, person.id))

@@ -23,9 +23,9 @@ JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_ASSERTION: Final = timedelta(minutes=10)
 _SKEW: Final = timedelta(seconds=30)
 _LONGEST_JTI: Final = 256
-# Failures a minute: of one client from one address, and of one address in all.
+# Failures a minute: of one client from one origin, and of one origin in all.
 _OF_CLIENT: Final = 10
-_OF_ADDRESS: Final = 100
+_OF_ORIGIN: Final = 100
 _WINDOW: Final = 60.0
 
 
@@ -97,16 +97,16 @@ class TokenIssuer:
         self._audiences = [token_url, signer.issuer]
         self._monotonic = monotonic
         self._of_client = FailureLimit(_OF_CLIENT, _WINDOW)
-        self._of_address = FailureLimit(_OF_ADDRESS, _WINDOW)
+        self._of_origin = FailureLimit(_OF_ORIGIN, _WINDOW)
 
     async def issue(
-        self, proof: BySecret | ByAssertion, *, scope: str | None, address: str
+        self, proof: BySecret | ByAssertion, *, scope: str | None, origin: str
     ) -> Token:
         """A token of ten minutes for who *proof* proves, with at most the scopes asked for.
 
         Raises: TokenRefused; Unavailable when the database is away.
         """
-        client = await self._prove(proof, address)
+        client = await self._prove(proof, origin)
         scopes = granted(client, scope)
         token = self._signer.issue(
             subject=client.subject,
@@ -118,23 +118,23 @@ class TokenIssuer:
         )
         return Token(token, " ".join(sorted(scopes)))
 
-    async def _prove(self, proof: BySecret | ByAssertion, address: str) -> Client:
+    async def _prove(self, proof: BySecret | ByAssertion, origin: str) -> Client:
         if not proof.client_id.isprintable():
             raise unproven()
         now = self._monotonic()
-        of_client = (address, hashlib.sha256(proof.client_id.encode()).digest())
+        of_client = (origin, hashlib.sha256(proof.client_id.encode()).digest())
         # The proof is looked at all the same: nobody is shut out by what others fail at, who may
         # share the address of a proxy, nor are the services themselves.
         client = await self._proven(proof)
         if client is not None:
             return client
-        wait = max(self._of_client.wait(of_client, now), self._of_address.wait(address, now))
+        wait = max(self._of_client.wait(of_client, now), self._of_origin.wait(origin, now))
         if wait:
             raise TokenRefused(
                 "invalid_client", "Too many failed tries; wait.", status=429, wait=wait
             )
         self._of_client.failed(of_client, now)
-        self._of_address.failed(address, now)
+        self._of_origin.failed(origin, now)
         raise unproven()
 
     async def _proven(self, proof: BySecret | ByAssertion) -> Client | None:

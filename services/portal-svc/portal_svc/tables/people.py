@@ -1,6 +1,6 @@
 """Clients, people, sessions, and what guards their doors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -163,17 +163,28 @@ async def person_of_session(connection: Connection, token_hash: bytes) -> Person
     return _one(Person, rows)
 
 
-async def failure_of(
-    connection: Connection, agency: str, email_hash: bytes
-) -> SignInFailure | None:
+async def sessions_that_stand(connection: Connection, hashes: Sequence[bytes]) -> set[bytes]:
+    """Those of *hashes* whose session goes on; who is disabled has none."""
+    rows = await connection.fetch(
+        f"SELECT token_hash FROM {SCHEMA}.session"
+        " WHERE token_hash = ANY($1::bytea[]) AND expires_at > clock_timestamp()",
+        list(hashes),
+    )
+    return {row["token_hash"] for row in rows}
+
+
+async def failures_of(
+    connection: Connection, agency: str, keys: Sequence[bytes]
+) -> dict[bytes, SignInFailure]:
+    """What stands against each of *keys* (`devices.Counter`), where anything does."""
     rows = await sets.fetch(
         connection,
         SignInFailureRow,
-        "WHERE agency_id = $1 AND email_hash = $2",
+        "WHERE agency_id = $1 AND email_hash = ANY($2::bytea[])",
         agency,
-        email_hash,
+        list(keys),
     )
-    return _one(SignInFailure, rows)
+    return {found.email_hash: found for found in _all(SignInFailure, rows)}
 
 
 async def end_session(connection: Connection, token_hash: bytes) -> None:
@@ -186,11 +197,12 @@ async def end_sessions_of(connection: Connection, agency: str, person_id: UUID) 
     )
 
 
-async def forget_failures(connection: Connection, agency: str, email_hash: bytes) -> None:
+async def forget_failures(connection: Connection, agency: str, keys: Sequence[bytes]) -> None:
     await connection.execute(
-        f"DELETE FROM {SCHEMA}.sign_in_failure WHERE agency_id = $1 AND email_hash = $2",
+        f"DELETE FROM {SCHEMA}.sign_in_failure"
+        " WHERE agency_id = $1 AND email_hash = ANY($2::bytea[])",
         agency,
-        email_hash,
+        list(keys),
     )
 
 
