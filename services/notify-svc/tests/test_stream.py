@@ -1,9 +1,12 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import httpx
 import pytest
+from event_schemas.access import ClientRevoked, PersonDisabled
 from handoff_kit.service import serve
 from notify_svc.api import feed as feed_routes
 from notify_svc.api.hub import Hub
@@ -68,6 +71,40 @@ async def test_a_stream_ends_with_its_token(origin, signer) -> None:
         assert stream.status_code == 200
         lines = [line async for line in stream.aiter_lines()]
     assert lines[0] == "retry: 2000"
+
+
+@pytest.mark.parametrize("ended", ["client", "person"])
+async def test_a_stream_ends_when_its_caller_is_shut_out(origin, signer, feeder, ended) -> None:
+    person, client = uuid4(), str(uuid4())
+
+    def mine(client_id: str, subject: str) -> dict[str, str]:
+        token = signer.issue(
+            subject=subject, agency="test-city", roles=["inspector"], client_id=client_id
+        )
+        return {"authorization": f"Bearer {token}"}
+
+    said = {
+        "client": ClientRevoked(client_id=client, at=datetime.now(UTC)),
+        "person": PersonDisabled(person_id=person, at=datetime.now(UTC)),
+    }[ended]
+    url = f"{origin}/notify/v1/stream"
+    async with (
+        asyncio.timeout(9),
+        httpx.AsyncClient(timeout=8) as http,
+        http.stream("GET", url, headers=mine(client, str(person))) as stream,
+        http.stream("GET", url, headers=mine("another", "another")) as other,
+    ):
+        lines, others = stream.aiter_lines(), other.aiter_lines()
+        assert [await anext(lines), await anext(others)] == ["retry: 2000"] * 2
+        await feeder().feed(said, source="/handoff/portal")
+        assert not any(line.startswith("event") for line in [line async for line in lines])
+        # Its token is still good; a new stream of it ends at once.
+        async with http.stream("GET", url, headers=mine(client, str(person))) as again:
+            assert (await again.aread()).startswith(b"retry")
+        for _ in range(2):
+            await anext(others)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(others), 0.2)
 
 
 async def test_many_streams_cost_one_look(db, context, feeder, a_case) -> None:

@@ -23,6 +23,7 @@ from portal_svc.api.pages import add_page_failures, pages_router, reads_of
 from portal_svc.api.render import Renderer, load_assets, static_router
 from portal_svc.api.session import Cookies, Sessions
 from portal_svc.api.signin import sign_in_router
+from portal_svc.api.streams import Streams
 from portal_svc.consumers import groups
 from portal_svc.handlers.clients import ensure_service_client
 from portal_svc.handlers.commands import apply_commands
@@ -64,6 +65,7 @@ async def build(context: Context) -> Built:
     device_key = index("", "known-device", context.service) if index else os.urandom(32)
     sign_in = SignIn(context.db, doorway, city.agency, device_key=device_key)
     sessions = Sessions(sign_in, cookies)
+    streams = Streams(context.wakes, sign_in.standing)
     origin_of = origins(settings.proxies)
     assets = load_assets()
     renderer = Renderer(city.name, city.timezone, assets, cookies)
@@ -80,7 +82,7 @@ async def build(context: Context) -> Built:
                 oauth_router(issuer, signer, origin_of),
                 sign_in_router(sessions, renderer, origin_of),
                 pages_router(sessions, renderer, reads),
-                live_router(sessions, context.wakes),
+                live_router(sessions, streams),
                 static_router(assets),
             ],
             readiness={"database": context.ready},
@@ -92,6 +94,7 @@ async def build(context: Context) -> Built:
     return Built(
         make_app=make_app,
         start=start,
+        close=streams.close,
         groups=groups(partial(context.wakes.wake, CHANGED)),
         periodics=[Periodic("portal-tidy", 600, tidy)],
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -88,11 +88,13 @@ def router(parts: Parts) -> APIRouter:
     async def stream(caller: Self) -> Response:
         """Server-sent events: ``changed`` with the id of a feed item, and nothing else.
 
-        Ends with the access token, after ten minutes at most; connect again and read the feed.
+        Ends with the access token, after ten minutes at most; connect again and read the feed. Ends
+        within seconds when the client is revoked, or the person disabled.
         """
         seconds = min(STREAM_SECONDS, caller.expires_at - time.time())
+        who = [name for name in (caller.subject, caller.client_id) if name]
         return StreamingResponse(
-            stream_of(parts.hub, caller.agency, owners(caller), seconds=seconds),
+            stream_of(parts.hub, caller.agency, owners(caller), who, seconds=seconds),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -104,6 +106,7 @@ async def stream_of(
     hub: Hub,
     agency: str,
     owners_: list[str],
+    callers: Sequence[str] = (),
     *,
     heartbeat: float = HEARTBEAT,
     seconds: float = STREAM_SECONDS,
@@ -111,9 +114,9 @@ async def stream_of(
     """The bytes of one stream: a comment first, then items' ids, a comment where all is quiet."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
-    async with hub.listen(agency, owners_) as listening:
+    async with hub.listen(agency, owners_, callers) as listening:
         yield _BEGIN
-        while (left := ends - loop.time()) > 0:
+        while not listening.ended and (left := ends - loop.time()) > 0:
             id_ = await listening.next(min(heartbeat, left))
             yield _BEAT if id_ is None else _event(id_)
 

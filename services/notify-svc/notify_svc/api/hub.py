@@ -1,12 +1,14 @@
 """One look at the feed for all streams of a process, however many there are.
 
 A stream costs a queue. When something was told (a wake-up, else every few seconds), one query asks
-what is new for everybody who listens here, and each stream gets the ids of its own.
+what is new for everybody who listens here, and each stream gets the ids of its own. Every few
+seconds another asks who of them was shut out meanwhile: their streams end.
 """
 
 import asyncio
 import contextlib
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
@@ -17,6 +19,7 @@ from handoff_kit.db import DATABASE_AWAY, Database
 from handoff_kit.errors import Transient
 from handoff_kit.wakes import Wakes
 
+from notify_svc.tables.doors import shut_out_of
 from notify_svc.tables.feed import told_since
 from notify_svc.tables.wakes import FEED
 
@@ -24,22 +27,26 @@ log = logging.getLogger(__name__)
 
 _AWAY: tuple[type[BaseException], ...] = (Transient, *DATABASE_AWAY)
 _POLL = 2.0  # seconds, should a wake-up be lost
+_DOORS = 2.0  # seconds between two looks at who was shut out
 _PAUSE = 0.02  # seconds at least between two looks
 _BACK = timedelta(seconds=30)  # what commits late is still found for so long
 _QUEUE = 100
 _REMEMBERED = 20_000
 
 Listener = tuple[str, str]  # agency, owner
+Caller = tuple[str, str]  # agency, a client or a person
 
 
 class Stream:
     """What one connection has still to be told. An overrun says only that something changed."""
 
-    def __init__(self, agency: str, owners: Sequence[str]) -> None:
+    def __init__(self, agency: str, owners: Sequence[str], callers: Sequence[str]) -> None:
         self.listeners: list[Listener] = [(agency, owner) for owner in owners]
+        self.callers: list[Caller] = [(agency, caller) for caller in callers]
+        self.ended = False
         # Told before the stream began: its reader has it from the feed, or will.
         self.before: frozenset[UUID] = frozenset()
-        self._waiting: asyncio.Queue[UUID] = asyncio.Queue(_QUEUE)
+        self._waiting: asyncio.Queue[UUID | None] = asyncio.Queue(_QUEUE)
 
     def put(self, id_: UUID) -> None:
         if id_ in self.before:
@@ -48,8 +55,14 @@ class Stream:
         with contextlib.suppress(asyncio.QueueFull):
             self._waiting.put_nowait(id_)
 
+    def end(self) -> None:
+        """Nothing more is told: who listens was shut out."""
+        self.ended = True
+        with contextlib.suppress(asyncio.QueueFull):
+            self._waiting.put_nowait(None)
+
     async def next(self, seconds: float) -> UUID | None:
-        """The next item's id; None when there was none for so long."""
+        """The next item's id; None when there was none for so long, or the stream has ended."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._waiting.get()
@@ -67,11 +80,17 @@ class Hub:
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self.looks = 0
+        self._doors_at = 0.0  # When it is looked next who was shut out.
 
     @contextlib.asynccontextmanager
-    async def listen(self, agency: str, owners: Sequence[str]) -> AsyncIterator[Stream]:
-        """A stream of what these owners are told from now on."""
-        stream = Stream(agency, owners)
+    async def listen(
+        self, agency: str, owners: Sequence[str], callers: Sequence[str] = ()
+    ) -> AsyncIterator[Stream]:
+        """A stream of what these owners are told from now on, until one of *callers* is shut out.
+
+        *callers*: the client that listens, and the person whom it speaks for.
+        """
+        stream = Stream(agency, owners, callers)
         await self._begin(stream)
         try:
             yield stream
@@ -85,6 +104,7 @@ class Hub:
             self._task = None
 
     async def _begin(self, stream: Stream) -> None:
+        await self._end_shut_out([stream])
         stream.before = frozenset([row.id for row in await self._told(stream.listeners)])
         for listener in stream.listeners:
             self._streams.setdefault(listener, set()).add(stream)
@@ -121,6 +141,10 @@ class Hub:
 
     async def _look(self) -> None:
         self.looks += 1
+        now = time.monotonic()
+        if now >= self._doors_at:
+            self._doors_at = now + _DOORS
+            await self._end_shut_out(list({s for all_ in self._streams.values() for s in all_}))
         for row in await self._told(list(self._streams)):
             if row.id in self._seen:
                 continue
@@ -132,6 +156,17 @@ class Hub:
         async with self._db.sets() as connection:
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             return await told_since(connection, listeners, now - _BACK)
+
+    async def _end_shut_out(self, streams: Sequence[Stream]) -> None:
+        """An access token outlives its client's revocation; no stream does for long."""
+        callers = sorted({caller for stream in streams for caller in stream.callers})
+        if not callers:
+            return
+        async with self._db.sets() as connection:
+            gone = await shut_out_of(connection, callers)
+        for stream in streams:
+            if not gone.isdisjoint(stream.callers):
+                stream.end()
 
     def _remember(self, id_: UUID) -> None:
         self._seen[id_] = None

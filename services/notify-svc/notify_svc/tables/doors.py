@@ -46,6 +46,17 @@ async def is_shut_out(conn: Connection, agency: str, callers: Sequence[str]) -> 
     return bool(found)
 
 
+async def shut_out_of(conn: Connection, callers: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of *callers* (agency, client or person) whose credentials have ended by now."""
+    rows: list[Any] = await conn.fetch(
+        "SELECT agency_id, caller FROM notify.shut_out WHERE (agency_id, caller) IN"
+        " (SELECT * FROM unnest($1::text[], $2::text[]))",
+        [agency for agency, _ in callers],
+        [caller for _, caller in callers],
+    )
+    return {(row["agency_id"], row["caller"]) for row in rows}
+
+
 async def add_shut_out(conn: Connection, rows: Sequence[ShutOutRow]) -> None:
     """Keep *rows*; again is the same. Waits for what these callers are just setting up."""
     names = [name for row in rows for name in _names(row.agency_id, [row.caller])]

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter
-from handoff_kit.wakes import Wakes
 from starlette.responses import Response, StreamingResponse
 
 from portal_svc.api.session import Sessions, Visitor
+from portal_svc.api.streams import Streams
 from portal_svc.handlers.follow import CHANGED
 
 HEARTBEAT: Final = 15.0  # seconds
-# A stream ends before long: whoever was signed out or disabled does not stay connected.
+# A stream ends before long, and within seconds of its session's end.
 STREAM_SECONDS: Final = 600.0
 _PAUSE: Final = 0.5  # seconds at least between two words of change
 _BEGIN: Final = b"retry: 2000\n: here is what changes from now on\n\n"
@@ -23,13 +23,13 @@ _BEAT: Final = b": still here\n\n"
 _EVENT: Final = b"event: changed\ndata: {}\n\n"
 
 
-def live_router(sessions: Sessions, wakes: Wakes) -> APIRouter:
+def live_router(sessions: Sessions, streams: Streams) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/events")
-    async def events(_visitor: Annotated[Visitor, sessions.of_anybody()]) -> Response:
+    async def events(visitor: Annotated[Visitor, sessions.of_anybody()]) -> Response:
         return StreamingResponse(
-            stream(wakes),
+            stream(streams, visitor.token),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -38,30 +38,31 @@ def live_router(sessions: Sessions, wakes: Wakes) -> APIRouter:
 
 
 async def stream(
-    wakes: Wakes,
+    streams: Streams,
+    token: str,
     *,
     heartbeat: float = HEARTBEAT,
     seconds: float = STREAM_SECONDS,
     pause: float = _PAUSE,
 ) -> AsyncIterator[bytes]:
-    """The bytes of one stream: a comment first, then a word at each change, else a comment.
+    """The bytes of one stream of a session: a comment first, then a word at each change, else a
+    comment.
 
     Many changes at once are one word. A lost one costs little: pages also look once a minute.
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
-    changed = wakes.subscribe([CHANGED])
-    try:
+    async with streams.open(token, CHANGED) as open_:
         yield _BEGIN
         while (left := ends - loop.time()) > 0:
             try:
                 async with asyncio.timeout(min(heartbeat, left)):
-                    await changed.wait()
+                    await open_.woken.wait()
             except TimeoutError:
                 yield _BEAT
                 continue
-            changed.clear()
+            if open_.ended:
+                break
+            open_.woken.clear()
             yield _EVENT
             await asyncio.sleep(pause)
-    finally:
-        wakes.unsubscribe(changed)
