@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 import stat
 import zipfile
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 from partner_svc.directory import (
     DirectoryRefused,
     ReportRow,
+    TermMap,
     read,
     write_report,
 )
+from partner_svc.directory.parse import MAX_CELL
+from partner_svc.directory.sources import FREE_GROWTH
 from support.feeds import CSV, NESTED, ORG, SERVICE, as_zip, only_service, tables, take
 
 # files
@@ -26,7 +30,12 @@ def test_encodings_and_separators_are_mended_and_said():
     assert reading.directory.organizations[0]["name"] == "Caf\u00e9"
     assert (
         ReportRow(
-            "organizations.csv", None, "", "mended", "", "was not UTF-8; read as Windows-1252"
+            "organizations.csv",
+            None,
+            "",
+            "mended",
+            "",
+            "was not UTF-8 (first in line 2); read as Windows-1252",
         )
         in reading.report
     )
@@ -52,13 +61,82 @@ def test_encodings_and_separators_are_mended_and_said():
         ({"readme.txt": b"hello"}, "no CSV and no JSON"),
         ({"../services.csv": b""}, "points outside of the zip"),
         ({"/etc/services.csv": b""}, "points outside of the zip"),
-        ({"services.csv": b"0" * 3_000_000}, "grows too much"),
+        ({"services.csv": b"0" * (FREE_GROWTH + 1)}, "grows too much"),
+        (CSV | {"services.csv": "id,name\n1,2\n".encode("utf-16-le")}, "UTF-16 without its mark"),
+        (CSV | {"services.csv": "\ufeffid,name\n1,2".encode("utf-16-le") + b"\n"},
+         "services.csv, line 2: starts as UTF-16"),
+        (CSV | {"services.csv": b"id,name\ns1,a\ns2," + b"x" * (MAX_CELL + 1) + b"\n"},
+         "services.csv, line 3: a cell is longer than 4 MiB"),
+        (CSV | {"handoff-terms.yaml": b"name: x\nterm: {}\n"}, "handoff-terms.yaml:2"),
+        (CSV | {"handoff-terms.yaml": b"#" * (1 << 20) + b"#"}, "handoff-terms.yaml: larger than"),
+        (CSV | {"handoff-terms.yaml": b"", "a/handoff-terms.yaml": b""}, "several mappings"),
     ],
 )  # fmt: skip
 def test_a_source_that_cannot_be_used_is_refused_whole(files, said):
     with pytest.raises(DirectoryRefused) as refused:
         read(as_zip(files), source_name="test", terms=None)
     assert said in str(refused.value)
+
+
+def test_a_file_of_two_encodings_is_read_line_by_line_and_the_lines_are_said():
+    lines = ["id,name", "o1,Caf\u00e9", "o2,R\u00edo", "o3,Plain", "o4,Ni\u00f1o"]
+    odd = [line.encode("cp1252" if n in (1, 4) else "utf-8") for n, line in enumerate(lines)]
+    reading = read(
+        as_zip(CSV | {"organizations.csv": b"\n".join(odd)}), source_name="test", terms=None
+    )
+    assert {o["name"] for o in reading.directory.organizations} == {
+        "Caf\u00e9", "R\u00edo", "Plain", "Ni\u00f1o"
+    }  # fmt: skip
+    assert [r.reason for r in reading.report] == [
+        "was not UTF-8 in lines 2, 5; those read as Windows-1252, the rest as UTF-8"
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_json_of_utf_16_needs_no_name_to_be_told(encoding):
+    content = ("\ufeff" + json.dumps([NESTED])).encode(encoding)
+    reading = read(content, source_name="test", terms=None)
+    assert only_service(reading)["name"] == "Pantry"
+
+
+def test_a_long_cell_is_read_whatever_another_import_does():
+    words = b"many words " * 20_000
+    files = CSV | {"organizations.csv": b"id,name,description\no1,Bank," + words + b"\n"}
+    csv.field_size_limit(131_072)
+    reading = read(as_zip(files), source_name="test", terms=None)
+    assert len(reading.directory.organizations[0]["description"]) == len(words) - 1
+    assert csv.field_size_limit() == MAX_CELL
+
+
+def test_a_sheet_with_many_blank_rows_is_no_bomb():
+    blank = CSV | {"services.csv": CSV["services.csv"] + b",,,\r\n" * 600_000}
+    reading = read(as_zip(blank), source_name="test", terms=None)
+    assert reading.summary.services_read == 1
+
+
+def test_a_mapping_that_lies_in_the_feed_has_the_last_word(tmp_path):
+    terms = TermMap.model_validate({"name": "t", "terms": {"Law": [], "Food": ["stress"]}})
+    files = {
+        "services.json": json.dumps(
+            [
+                {
+                    **NESTED,
+                    "attributes": [
+                        {"taxonomy_term": {"id": "1", "name": "Law"}},
+                        {"taxonomy_term": {"id": "2", "name": "Food"}},
+                    ],
+                }
+            ]
+        ).encode(),
+        "export/handoff-terms.yaml": b"name: own\nterms:\n  Law: [legal-help]\n",
+    }
+    (tmp_path / "export").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for source in (as_zip(files), tmp_path):
+        reading = read(source, source_name="test", terms=terms)
+        assert only_service(reading)["needs"] == ["legal-help", "stress"]
+        assert reading.summary.ignored_files == ()
 
 
 @pytest.mark.parametrize(

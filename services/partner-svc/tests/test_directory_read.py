@@ -28,9 +28,54 @@ def test_uuids_stay_and_other_ids_become_stable_ones():
 
 def test_a_uuid_in_capitals_is_the_same_id():
     given = "ac148810-d857-441c-9679-408f346de14b"
-    reading = take(tables(services=[SERVICE | {"id": given}, SERVICE | {"id": given.upper()}]))
+    twice = [SERVICE | {"id": given}, SERVICE | {"id": given.upper()}]
+    reading = take(tables(services=twice))
     assert only_service(reading)["id"] == given
-    assert reasons(reading, "services") == [("refused", "id", "same id as row 1, in other letters")]
+    joined = ("mended", "id", "the same record again; joined with the first")
+    assert reasons(reading, "services") == [joined]
+    twice[1]["name"] = "Another"
+    reading = take(tables(services=twice))
+    assert [r.kind for r in reading.report] == ["refused"]
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper])
+def test_what_refers_to_a_uuid_may_spell_it_in_capitals(spelling):
+    organization = "AC148810-d857-441c-9679-408f346DE14B"
+    service = "BC148810-d857-441c-9679-408f346DE14B"
+    feed = {
+        "organizations": [ORG | {"id": organization}],
+        "services": [SERVICE | {"id": service, "organization_id": spelling(organization)}],
+        "phones": [{"id": "p", "service_id": spelling(service), "number": "555-0100"}],
+        "attributes": [{"link_id": spelling(service), "link_entity": "service", "value": "x"}],
+    }
+    reading = take(feed)
+    assert reading.report == ()
+    found = only_service(reading)
+    assert found["organization_id"] == organization.lower()
+    assert len(found["phones"]) == len(found["attributes"]) == 1
+
+
+@pytest.mark.parametrize("given", [4.0, 1e22, 0.5, True, ["s1"], {"id": "s1"}])
+def test_what_is_neither_text_nor_a_whole_number_is_no_id(given):
+    odd = SERVICE | {"id": given, "name": "Odd"}
+    reading = take(tables(services=[SERVICE, odd]))
+    assert only_service(reading)["name"] == "Pantry"
+    assert [(r.row, r.kind, r.field) for r in reading.report] == [
+        (2, "mended", "id"),
+        (2, "refused", "id"),
+    ]
+    assert "is no id, which is a text or a whole number" in reading.report[0].reason
+    lost = take(tables(services=[SERVICE, SERVICE | {"id": "s2", "organization_id": given}]))
+    assert [(r.id, r.kind, r.field) for r in lost.report] == [
+        ("s2", "mended", "organization_id"),
+        ("s2", "refused", "organization_id"),
+    ]
+    nested = take([NESTED, {**NESTED, "id": "s2", "organization": ORG | {"id": given}}])
+    assert [(r.table, r.kind, r.field) for r in nested.report] == [
+        ("organizations", "mended", "id"),
+        ("organizations", "refused", "id"),
+        ("services", "refused", "organization_id"),
+    ]
 
 
 @pytest.mark.parametrize("given", [["inactive"], {"value": "closed"}, [], {}])

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -13,9 +15,9 @@ from handoff_kit.clock import Clock
 from handoff_kit.cursor import cursor_id, encode_cursor
 from handoff_kit.errors import FieldError, Invalid, NotVisible
 from handoff_kit.http import (
+    TAGGED,
     BodyRule,
     IdempotencyKey,
-    TAGGED,
     IfMatch,
     Page,
     PageParams,
@@ -35,8 +37,9 @@ from partner_svc.api.directory_models import (
 )
 from partner_svc.api.parts import Parts, answered, idempotency, respond, sees_all, target
 from partner_svc.domain.directory import capacity_status
-from partner_svc.handlers.directory import Import, PutCapacity, PutOrganization, PutService
+from partner_svc.handlers.directory import PutCapacity, PutOrganization, PutService
 from partner_svc.handlers.directory_views import organization_view, service_view
+from partner_svc.handlers.importing import Import, plan_import, source_of
 from partner_svc.handlers.reading import DirectoryReader, Order
 from partner_svc.tables import OrganizationRow, ServiceRow
 from partner_svc.tables.directory_reads import (
@@ -182,6 +185,13 @@ def imports_router(parts: Parts, reader: DirectoryReader, clock: Clock) -> APIRo
         request: Request,
         caller: Imports,
         source: Annotated[Code, Query(description="Name of the feed; again is an update")],
+        find_source: Annotated[  # noqa: FBT002 - a query parameter
+            bool,
+            Query(
+                description="`source` is a guess: a feed that reads as another source's next, by"
+                " the ids of most services of both, is taken as that"
+            ),
+        ] = False,
         format: Format = "auto",
         dry_run: Annotated[  # noqa: FBT002 - a query parameter
             bool, Query(description="Read and report, keep nothing")
@@ -190,23 +200,52 @@ def imports_router(parts: Parts, reader: DirectoryReader, clock: Clock) -> APIRo
             bool,
             Query(description="Take kinds, agreements and participants as the file states them"),
         ] = False,
+        partial: Annotated[  # noqa: FBT002 - a query parameter
+            bool, Query(description="A part of the feed: what it does not hold stays offered")
+        ] = False,
+        allow_leaving: Annotated[  # noqa: FBT002 - a query parameter
+            bool, Query(description="Also if more than half of the source's services left the feed")
+        ] = False,
         key: IdempotencyKey = None,
     ) -> Response:
-        """A file or a zip, in one transaction; a refused one (422) changes nothing."""
+        """A file or a zip, in one transaction; a refused one (422) changes nothing.
+
+        Active services of the source that are not in it become inactive.
+        """
         content = await body_of(request)
         if not content:
             raise Invalid("The body has to be the directory's file or zip.", code="malformed")
-        order = Order(caller.agency, uuid4(), caller.subject, source, format, trusted, clock.now())
+        if partial and allow_leaving:
+            said = "Of a partial feed nothing leaves; give one of the two."
+            raise Invalid(errors=[FieldError("allow_leaving", "contradicts-partial", said)])
+        order = Order(
+            agency=caller.agency,
+            import_id=uuid4(),
+            actor=caller.subject,
+            source=source,
+            format=format,
+            trusted=trusted,
+            partial=partial,
+            allow_leaving=allow_leaving,
+            at=clock.now(),
+        )
         prepared = await asyncio.to_thread(reader.prepare, order, content)
+        if find_source:
+            async with parts.db.tenant(caller.agency) as connection:
+                found = await source_of(connection, prepared)
+            if found != source:
+                prepared = await asyncio.to_thread(
+                    reader.prepare, replace(order, source=found), content
+                )
         if dry_run:
-            return respond(_tried(prepared))
+            return respond(await _tried(parts, prepared, order.at))
         known = await idempotency(request, caller, key)
         answer = await parts.directory.submit(prepared, idempotency=known)
         return await _with_first_rows(parts, caller, answer.content())
 
     @router.get(f"{IMPORTS}/{{import_id}}/rows", response_model=Page[ReportRowView])
     async def list_rows(caller: Imports, import_id: UUID, page: PageParams) -> Response:
-        """What an import refused and mended."""
+        """What an import refused and mended, and what left."""
         seen = page.after(int)
         after = min(seen[0], LAST_ROW) if seen else 0
         return respond(await _report(parts, caller, import_id, after, page.limit))
@@ -238,13 +277,16 @@ def _page(page: PageRequest, rows: Sequence[Any], items: list[dict[str, Any]]) -
     return respond({"items": items, "next_cursor": cursor})
 
 
-def _tried(prepared: Import) -> dict[str, Any]:
+async def _tried(parts: Parts, prepared: Import, at: datetime) -> dict[str, Any]:
     """What an import would say; a trial keeps no rows, so all of them are in the answer."""
-    rows = [_row_view(row) for row in prepared.report]
+    async with parts.db.tenant(prepared.agency) as connection:
+        plan = await plan_import(connection, prepared, at)
+    rows = [_row_view(row) for row in plan.report]
     return {
         "import_id": prepared.id,
+        "source": prepared.source,
         "dry_run": True,
-        **prepared.counts,
+        **plan.counts,
         "report": {"items": rows, "next_cursor": None},
     }
 

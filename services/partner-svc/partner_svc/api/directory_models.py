@@ -7,7 +7,9 @@ from uuid import UUID
 from event_schemas.base import Language
 from event_schemas.codes import CapacityStatus, NeedCategory, OrganizationKind
 from handoff_kit.http import Strict
+from handoff_kit.text import plain
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,7 +20,19 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
+
+def _seen(name: str) -> str:
+    try:
+        return plain(name)
+    except ValueError as error:
+        raise PydanticCustomError("unseen_characters", "{said}", {"said": str(error)}) from None
+
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=300, strip_whitespace=True),
+    AfterValidator(_seen),
+]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]{1,2000}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^\s@]{1,64}@[^\s@]{1,255}$")]
@@ -152,16 +166,20 @@ class ServiceView(_Open):
     areas_partly: list[str]
     area_unknown: bool
     languages_unknown: bool
+    left_at: datetime | None
     source: str
     version: int
     updated_at: datetime
 
 
 class ReportRowView(BaseModel):
-    """One thing refused or mended; ``id`` is the feed's, ``row`` counts its records."""
+    """One thing refused or mended, or a service that left; ``row`` counts the feed's records.
+
+    ``id`` is the feed's; of what left or belongs to another source it is the one here.
+    """
 
     n: int
-    kind: Literal["refused", "mended"]
+    kind: Literal["refused", "mended", "left"]
     table: str
     row: int | None
     id: str
@@ -170,13 +188,23 @@ class ReportRowView(BaseModel):
 
 
 class ImportView(_Open):
-    """Counts of an import. ``report``: its first rows; more by ``/directory/imports/{id}/rows``."""
+    """Counts of an import. ``report``: its first rows; more by ``/directory/imports/{id}/rows``.
+
+    ``source``: the one it was taken as. ``held``: how many services other sources hold, by their
+    names; those stay as they are, and this feed's are among the refused.
+    ``left``: services that were taken out of offering, since the feed no longer holds them.
+    ``absent``: organizations and locations of the source that it does not hold; they stay.
+    """
 
     import_id: UUID
+    source: str
     dry_run: bool
     organizations: int
     services: int
     locations: int
     mended: int
     refused: int
+    left: int
+    held: dict[str, int]
+    absent: dict[str, int]
     report: dict[str, Any]

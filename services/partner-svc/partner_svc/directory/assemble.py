@@ -18,12 +18,13 @@ from partner_svc.directory.terms import TermMap
 from partner_svc.directory.tidy import Item, Settled, settle, swap_by_neighbours
 
 MAIN = ("organizations", "services", "locations", "service_at_locations")
+Places = dict[tuple[str, str], int | None]
 
 
 def assemble(
     feed: Feed, source_name: str, terms: TermMap | None, report: Report
-) -> tuple[Directory, Summary]:
-    """The directory and its counts; findings go to ``report``.
+) -> tuple[Directory, Summary, Places]:
+    """The directory, its counts and where its records stood; findings go to ``report``.
 
     Raises `DirectoryRefused` where more than half of the services are unusable, or none is there.
     """
@@ -54,15 +55,15 @@ class _Assembly:
         swap_by_neighbours(self.settled["locations"].items.values(), report)
         gather(feed, self.family)
 
-    def run(self) -> tuple[Directory, Summary]:
+    def run(self) -> tuple[Directory, Summary, Places]:
         places = self._places()
         organizations = self._organizations()
         services, refused = self._services(organizations, places)
         settled = self.settled["services"]
-        # records whose cells had slipped never became rows
-        slipped = sum(n.table == "services" and n.kind == "refused" for n in self.feed.notes)
-        refused += settled.refused + slipped
-        read = settled.rows + slipped
+        # records that are no objects, or whose cells had slipped, never became rows
+        none = sum(n.table == "services" and n.kind == "refused" for n in self.feed.notes)
+        refused += settled.refused + none
+        read = settled.rows + none
         if read == 0:
             raise DirectoryRefused("table 'services' holds no row; nothing would be left")
         if refused * 2 > read:
@@ -71,7 +72,7 @@ class _Assembly:
         directory = Directory(
             _sorted(organizations.values()), _sorted(services), _sorted(locations)
         )
-        return directory, self._summary(directory, read, refused)
+        return directory, self._summary(directory, read, refused), self._stood()
 
     def _too_many(self, refused: int, read: int) -> str:
         rows = [r for r in self.report.rows() if r.table == "services" and r.kind == "refused"]
@@ -82,11 +83,19 @@ class _Assembly:
         most = max(reasons, key=lambda words: (reasons[words], words))
         example = next(row for row in rows if row.reason.startswith(most))
         where = f"row {example.row}" if example.row is not None else f"id {example.id}"
+        where += f", {example.field}" if example.field else ""
         return (
             f"more than half of the services are unusable ({refused} of {read}); "
-            f"most often: {most} ({reasons[most]}; for example services, {where}, "
-            f"{example.field}: {example.reason})"
+            f"most often: {most} ({reasons[most]}; for example services, {where}: "
+            f"{example.reason})"
         )
+
+    def _stood(self) -> Places:
+        return {
+            (table, item.id): item.row.number
+            for table in MAIN[:3]
+            for item in self.settled[table].items.values()
+        }
 
     def _places(self) -> list[_Place]:
         found: list[_Place] = []

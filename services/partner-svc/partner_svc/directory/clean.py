@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import date, datetime
 from urllib.parse import urlsplit
 
+from handoff_kit.text import made_plain
+
 from partner_svc.directory.parse import printable
 
 Cleaned = tuple[object, str | None]
@@ -69,6 +71,18 @@ def text(value: object) -> Cleaned:
             found = stepped.strip()
             reasons.append(reason)
     return found or None, "; ".join(reasons) or None
+
+
+def name(value: object) -> Cleaned:
+    """`text` on one line, without characters that cannot be seen or turn text around."""
+    found, reason = text(value)
+    if not isinstance(found, str):
+        return found, reason
+    plain = made_plain(found)
+    if plain != found:
+        unseen = "line ends, unseen or direction characters removed"
+        reason = f"{reason}; {unseen}" if reason else unseen
+    return plain or None, reason
 
 
 def _unscramble(value: str) -> tuple[str, bool]:

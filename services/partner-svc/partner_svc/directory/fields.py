@@ -8,8 +8,12 @@ def _texts(names: str) -> dict[str, Cleaner]:
     return dict.fromkeys(names.split(), clean.text)
 
 
+_NAMES: dict[str, Cleaner] = {"name": clean.name, "alternate_name": clean.name}
+
+
 FIELDS: dict[str, dict[str, Cleaner]] = {
-    "organizations": _texts("name alternate_name description tax_status tax_id legal_status")
+    "organizations": _NAMES
+    | _texts("description tax_status tax_id legal_status")
     | {
         "email": clean.email,
         "website": clean.url,
@@ -17,9 +21,10 @@ FIELDS: dict[str, dict[str, Cleaner]] = {
         "logo": clean.url,
         "uri": clean.url,
     },
-    "programs": _texts("name alternate_name description"),
-    "services": _texts(
-        "name alternate_name description interpretation_services application_process "
+    "programs": _NAMES | _texts("description"),
+    "services": _NAMES
+    | _texts(
+        "description interpretation_services application_process "
         "fees_description fees wait_time accreditations eligibility_description licenses alert"
     )
     | {
@@ -33,9 +38,9 @@ FIELDS: dict[str, dict[str, Cleaner]] = {
         "last_modified": clean.moment,
     },
     "service_at_locations": _texts("description"),
-    "locations": _texts(
-        "location_type name alternate_name description transportation external_identifier "
-        "external_identifier_type"
+    "locations": _NAMES
+    | _texts(
+        "location_type description transportation external_identifier external_identifier_type"
     )
     | {"url": clean.url, "latitude": clean.number, "longitude": clean.number},
     "addresses": _texts(

@@ -4,7 +4,9 @@ from typing import Any
 
 from partner_svc.directory.ids import canonical, content_id
 from partner_svc.directory.layout import Raw
-from partner_svc.directory.model import Feed, Row, raw_id
+from partner_svc.directory.model import Feed, ReportRow, Row, raw_id
+from partner_svc.directory.parse import json_kind
+from partner_svc.directory.references import plain_ids
 
 _PHONED = {"phones": "phones", "contacts": "contacts", "schedules": "schedules"}
 _MANY: dict[str, dict[str, str]] = {
@@ -74,24 +76,37 @@ ENTITY = {
 }
 _ENTITY_OF = {table: entity for entity, table in ENTITY.items()}
 _NEED_ID = frozenset({"services", "organizations"})
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def feed_of(raw: Raw) -> Feed:
     """All rows, nested ones taken out of their parents and given the parent's id."""
-    feed = Feed(ignored_files=list(raw.ignored))
+    feed = Feed(notes=raw.notes, ignored_files=list(raw.ignored))
     origin = 0
     for table in sorted(raw.tables):
         for number, values in raw.tables[table]:
             origin += 1
-            _take(feed, Row(table, number, dict(values), origin=origin))
+            if raw.nested:
+                _take(feed, Row(table, number, dict(values), origin=origin))
+            else:  # A cell of a CSV that is called "organization" is words, and no record.
+                _take_flat(feed, Row(table, number, dict(values), origin=origin))
     return feed
+
+
+def _take_flat(feed: Feed, row: Row) -> None:
+    _name_it(row)
+    feed.add(row)
 
 
 def _take(feed: Feed, row: Row) -> None:
     values = row.values
+    if row.nested:
+        plain_ids(row.table, row.number, values, feed.notes)
     _name_it(row)
     for key, (table, reference) in _ONE.get(row.table, {}).items():
         child = values.pop(key, None)
+        if child not in _NOTHING and not isinstance(child, dict):
+            _refuse(feed, row, table, key, child)
         if isinstance(child, dict) and child:
             linked = dict(child)
             if (
@@ -102,17 +117,23 @@ def _take(feed: Feed, row: Row) -> None:
             _take(feed, inner)
             values[reference] = inner.values.get("id")
     for key, table in _MANY.get(row.table, {}).items():
-        children = values.get(key)
-        if isinstance(children, dict):
-            children = [children]
-        if not isinstance(children, list):
+        children = values.pop(key, None)
+        if children in _NOTHING:
             continue
-        values.pop(key)
-        for child in children:
+        for at, child in enumerate(children if isinstance(children, list) else [children], start=1):
             if isinstance(child, dict) and child:
                 linked = dict(child) | _link(row, table)
                 _take(feed, Row(table, row.number, linked, nested=True, origin=row.origin))
+            else:
+                place = f"{key}[{at}]" if isinstance(children, list) else key
+                _refuse(feed, row, table, place, child)
     feed.add(row)
+
+
+def _refuse(feed: Feed, parent: Row, table: str, place: str, child: Any) -> None:
+    why = "is empty" if child == {} else f"{json_kind(child)}, no object"
+    of = f"in {parent.table} {parent.id[:40] or 'without an id'}"
+    feed.notes.append(ReportRow(table, parent.number, "", "refused", place, f"{why} ({of})"))
 
 
 def _link(parent: Row, table: str) -> dict[str, Any]:

@@ -4,15 +4,14 @@ import json
 import uuid
 from typing import Any
 
+from partner_svc.directory.model import UUID_FORM
+
 NAMESPACE = uuid.UUID("5f4e7a3e-7d39-5d0c-9a53-6d0f0c1b8a11")
 
 
 def stable_id(source_name: str, table: str, id_: str) -> str:
     """A UUID for ``id_``: itself where it is one, else made from all three; never random."""
-    try:
-        return str(uuid.UUID(id_)) if len(id_) == 36 else _made(source_name, table, id_)
-    except ValueError:
-        return _made(source_name, table, id_)
+    return id_.lower() if UUID_FORM.fullmatch(id_) else _made(source_name, table, id_)
 
 
 def content_id(source_name: str, table: str, parent: str, content: Any) -> str:

@@ -1,12 +1,12 @@
 """Which files of a feed are which tables, and which format they are. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from partner_svc.directory.model import DirectoryRefused, Format, ReportRow
-from partner_svc.directory.parse import decode, read_csv, read_json
+from partner_svc.directory.parse import UTF_16_MARKS, decode, json_kind, read_csv, read_json
 
 TABLES = frozenset(
     {
@@ -91,7 +91,8 @@ def table_name(word: str) -> str | None:
 class Raw:
     """Parsed files: flat tables and nested JSON objects, each with record numbers.
 
-    ``columns`` of a table that came as JSON are all keys that occur.
+    ``columns`` of a table that came as JSON are all keys that occur. ``notes``: what was mended
+    and refused on the way.
     """
 
     tables: dict[str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
@@ -101,6 +102,7 @@ class Raw:
     others: dict[str, tuple[list[str], list[dict[str, Any]]]] = field(default_factory=dict)
     other_json: dict[str, Any] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
+    notes: list[ReportRow] = field(default_factory=list)
 
     def add(
         self, table: str, columns: Iterable[str], rows: list[tuple[int, dict[str, Any]]]
@@ -108,13 +110,19 @@ class Raw:
         self.columns.setdefault(table, set()).update(columns)
         self.tables.setdefault(table, []).extend(rows)
 
+    def refuse(self, table: str, number: int | None, reason: str) -> None:
+        """Note a record that is none; one of services counts as a service that is unusable."""
+        if table not in IGNORED:
+            self.notes.append(ReportRow(table, number, "", "refused", "", reason))
 
-def parse_files(files: dict[str, bytes], notes: list[ReportRow]) -> Raw:
+
+def parse_files(files: dict[str, bytes]) -> Raw:
     """Tables of the files. Raises `DirectoryRefused` where nothing in them is a directory."""
     if not files:
         raise DirectoryRefused("holds no CSV and no JSON file")
     folder = _data_folder(files)
     raw = Raw()
+    notes = raw.notes
     for name, content in sorted(files.items()):
         path = PurePosixPath(name)
         if path.name.lower() == "datapackage.json":
@@ -124,7 +132,7 @@ def parse_files(files: dict[str, bytes], notes: list[ReportRow]) -> Raw:
         elif not content.strip():
             raise DirectoryRefused(f"{name or 'the file'}: is empty")
         elif path.suffix.lower() == ".csv" or (not name and _looks_like_csv(content)):
-            _take_csv(raw, name, decode(name, content, notes), notes)
+            _take_csv(raw, name, decode(name, content, notes))
         elif folder is not None:
             _take_neighbour(raw, name, content)
         else:
@@ -138,7 +146,8 @@ def parse_files(files: dict[str, bytes], notes: list[ReportRow]) -> Raw:
 
 
 def _looks_like_csv(content: bytes) -> bool:
-    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"[", b"")
+    marks = b"\xef\xbb\xbf" + b"".join(UTF_16_MARKS)
+    return content.lstrip(marks + b"\x00 \t\r\n")[:1] not in (b"{", b"[", b"")
 
 
 def _data_folder(files: dict[str, bytes]) -> str | None:
@@ -165,7 +174,7 @@ def _version(text: str) -> str:
     return version if isinstance(version, str) else ""
 
 
-def _take_csv(raw: Raw, name: str, text: str, notes: list[ReportRow]) -> None:
+def _take_csv(raw: Raw, name: str, text: str) -> None:
     table = table_name(PurePosixPath(name).stem)
     if table is None:
         try:
@@ -175,12 +184,10 @@ def _take_csv(raw: Raw, name: str, text: str, notes: list[ReportRow]) -> None:
         raw.others[name] = (columns, [values for _, values in rows])
         raw.ignored.append(name)
     elif table not in IGNORED:
-        before = len(notes)
+        notes: list[ReportRow] = []
         columns, rows = read_csv(name, text, notes)
         # notes of records speak of the table, as all others do
-        notes[before:] = [
-            ReportRow(table, n.row, n.id, n.kind, n.field, n.reason) for n in notes[before:]
-        ]
+        raw.notes += [replace(note, table=table) for note in notes]
         raw.add(table, columns, rows)
 
 
@@ -199,38 +206,63 @@ def _take_json(raw: Raw, name: str, value: Any) -> None:
     for page in ("contents", "content", "items", "results"):
         if isinstance(value, dict) and "id" not in value and isinstance(value.get(page), list):
             value = value[page]
+    shown = name or "the file"
     if isinstance(value, dict) and (tables := _tables_in(value)):
-        for table, rows in tables.items():
-            _take_objects(raw, table, rows)
+        for table, rows in tables:
+            if isinstance(rows, list):
+                _take_objects(raw, table, enumerate(rows, start=1), shown)
+            else:
+                raw.refuse(table, None, f"{json_kind(rows)}, no list of objects ({shown})")
         return
     objects = value if isinstance(value, list) else [value]
-    taken = False
-    for table in sorted({_kind(obj, by_name) for obj in objects} - {""}):
-        _take_objects(raw, table, [obj for obj in objects if _kind(obj, by_name) == table], objects)
-        taken = True
-    if not taken:
+    # The records of "phones.json" are phones, also those without an id.
+    named = table_name(path.stem) if isinstance(value, list) else None
+    kinds = [
+        named if named and isinstance(obj, dict) and obj else _kind(obj, by_name) for obj in objects
+    ]
+    found = sorted(set(kinds) - {""})
+    if not found and not (named and objects):
         raw.other_json[name] = value
-        raw.ignored.append(name or "the file")
+        raw.ignored.append(shown)
+        return
+    # What is of no kind among records is one of those that the file is for.
+    home = by_name or ("services" if "services" in found else found[0])
+    if found == [home]:
+        kinds = [
+            kind or (home if _names_itself(obj) else "")
+            for kind, obj in zip(kinds, objects, strict=True)
+        ]
+    for table in found:
+        rows = [(n, obj) for n, obj in enumerate(objects, start=1) if kinds[n - 1] == table]
+        _take_objects(raw, table, rows, shown)
+    strays = [(n, obj) for n, obj in enumerate(objects, start=1) if not kinds[n - 1]]
+    for number, obj in strays:
+        why = (
+            "its fields tell no table" if isinstance(obj, dict) else f"{json_kind(obj)}, no object"
+        )
+        raw.refuse(home, number, f"{why} ({shown})")
 
 
-def _tables_in(value: dict[str, Any]) -> dict[str, list[Any]]:
-    """{table: rows} as in HSDS's tabular.json; not an object that merely has nested lists."""
+def _tables_in(value: dict[str, Any]) -> list[tuple[str, Any]]:
+    """(table, rows) as in HSDS's tabular.json; not an object that merely has nested lists."""
     if "name" in value or "id" in value:
-        return {}
-    named = {table_name(key): rows for key, rows in value.items() if isinstance(rows, list)}
-    return {table: rows for table, rows in named.items() if table} if "services" in named else {}
+        return []
+    named = [(table_name(key), rows) for key, rows in value.items() if rows is not None]
+    if not any(table == "services" and isinstance(rows, list) for table, rows in named):
+        return []
+    return [(table, rows) for table, rows in named if table]
 
 
 def _kind(obj: Any, by_name: str | None) -> str:
     """The table an object belongs to, by its file's name where it fits, else by its fields."""
     if not isinstance(obj, dict) or not obj:
         return ""
-    if by_name is not None and ("id" in obj or "name" in obj):
+    if by_name is not None and _names_itself(obj):
         return by_name
     has = obj.keys().__contains__
     if (has("location") and has("service")) or (has("service_id") and has("location_id")):
         return "service_at_locations"
-    if not has("id") and not has("name"):
+    if not _names_itself(obj):
         return ""
     marks = (
         ("services", ("organization", "organization_id", "service_at_locations", "assured_date")),
@@ -244,13 +276,19 @@ def _kind(obj: Any, by_name: str | None) -> str:
     return ""
 
 
-def _take_objects(
-    raw: Raw, table: str, rows: list[Any], numbered_in: list[Any] | None = None
-) -> None:
+def _names_itself(obj: Any) -> bool:
+    return isinstance(obj, dict) and ("id" in obj or "name" in obj)
+
+
+def _take_objects(raw: Raw, table: str, rows: Iterable[tuple[int, Any]], shown: str) -> None:
     if table in IGNORED:
         return
-    number = {id(obj): n for n, obj in enumerate(numbered_in or rows, start=1)}
-    kept = [(number[id(obj)], dict(obj)) for obj in rows if isinstance(obj, dict)]
+    kept: list[tuple[int, dict[str, Any]]] = []
+    for number, obj in rows:
+        if isinstance(obj, dict):
+            kept.append((number, dict(obj)))
+        else:
+            raw.refuse(table, number, f"{json_kind(obj)}, no object ({shown})")
     columns = {key for _, obj in kept for key in obj}
     raw.nested = True
     raw.add(table, columns, kept)

@@ -1,13 +1,16 @@
 """Shapes that the readers share: rows as they came, the directory as it leaves, the report."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+UUID_FORM = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 Entity = dict[str, Any]
 """One HSDS 3.1 object with JSON values only; absent and empty fields are left out."""
 
 Format = Literal["hsds-3", "hsds-2", "hsds-1", "ohana"]
+Kind = Literal["refused", "mended", "left"]
 FORMATS: tuple[Format, ...] = ("hsds-3", "hsds-2", "hsds-1", "ohana")
 
 
@@ -17,7 +20,7 @@ class DirectoryRefused(Exception):
 
 @dataclass(frozen=True, order=True)
 class ReportRow:
-    """One thing refused or mended.
+    """One thing refused or mended, or a service that left its feed.
 
     ``table`` is HSDS's name (or a file's, where a whole file is meant). ``row`` counts records:
     in CSV the header is 1, in JSON the first object is 1; None where the file itself is meant.
@@ -27,7 +30,7 @@ class ReportRow:
     table: str
     row: int | None
     id: str
-    kind: Literal["refused", "mended"]
+    kind: Kind
     field: str
     reason: str
 
@@ -52,12 +55,14 @@ class Row:
 
 
 def raw_id(value: object) -> str:
-    """An id or reference as text; a number read from JSON or a spreadsheet is one too."""
-    if value is None or isinstance(value, bool | dict | list):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
+    """An id or reference as text: a text or a whole number; all else is none, and "".
+
+    A UUID is the same in capitals.
+    """
+    if isinstance(value, str):
+        found = value.strip()
+        return found.lower() if len(found) == 36 and UUID_FORM.fullmatch(found) else found
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 @dataclass
@@ -118,9 +123,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class Reading:
-    """What `read` gives: the directory, a row for each thing refused or mended, the counts."""
+    """What `read` gives: the directory, a row for each thing refused or mended, the counts.
+
+    ``places``: where each organization, service and location of the directory stood in the feed,
+    as a report counts rows, by (table, id).
+    """
 
     directory: Directory
     report: tuple[ReportRow, ...]
     format: Format
     summary: Summary
+    places: Mapping[tuple[str, str], int | None]

@@ -31,7 +31,7 @@ _TRUE = ("true", "t", "1", "yes")
 
 def feed_of(raw: Raw) -> Feed:
     """The rows under HSDS 3.1 names, in tables of HSDS 3.1."""
-    feed = Feed(ignored_files=list(raw.ignored))
+    feed = Feed(notes=raw.notes, ignored_files=list(raw.ignored))
     origin = 0
     for table in sorted(raw.tables):
         for number, given in raw.tables[table]:
@@ -133,10 +133,13 @@ def _take_neighbours(feed: Feed, raw: Raw) -> None:
                         known.append(term)
     ids = {row.id for row in feed.rows("services")}
     for name, value in raw.other_json.items():
-        if not isinstance(value, dict) or not value or len(ids & value.keys()) * 2 < len(value):
+        if not isinstance(value, dict) or not value:
+            continue
+        codes_of = {raw_id(service): codes for service, codes in value.items()}
+        if len(ids & codes_of.keys()) * 2 < len(codes_of):
             continue
         feed.ignored_files = [file for file in feed.ignored_files if file != name]
-        for service, codes in value.items():
+        for service, codes in codes_of.items():
             if isinstance(codes, list):
                 feed.service_codes[service] = sorted({str(c).strip() for c in codes} - {""})
     if feed.code_terms:

@@ -29,7 +29,7 @@ _ADDRESS_TYPE = {"physical_addresses": "physical", "postal_addresses": "postal"}
 
 def feed_of(raw: Raw) -> Feed:
     """The rows under HSDS 3.1 names, in tables of HSDS 3.1; report rows name the old table."""
-    feed = Feed(ignored_files=list(raw.ignored))
+    feed = Feed(notes=raw.notes, ignored_files=list(raw.ignored))
     eligibility: dict[str, list[dict[str, Any]]] = {}
     origin = 0
     for table in sorted(raw.tables):

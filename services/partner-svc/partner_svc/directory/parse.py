@@ -10,6 +10,11 @@ from typing import Any, NoReturn
 from partner_svc.directory.model import DirectoryRefused, ReportRow
 
 MAX_CELL = 4 * 1024 * 1024
+"""Characters in one cell of a CSV."""
+MOST_LINES = 10
+"""Lines of another encoding that one note names."""
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_THOSE = "those read as Windows-1252, the rest as UTF-8"
 _SENTINEL = "end-of-file-7c1f0a"
 _UNSTORABLE = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
 _UNPRINTABLE = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
@@ -18,29 +23,31 @@ _UNPRINTABLE = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 def decode(name: str, content: bytes, notes: list[ReportRow]) -> str:
     """Text of a file: UTF-8 with or without a mark, UTF-16 with one, else Windows-1252.
 
-    Raises `DirectoryRefused` where none of them fits.
+    A file of both UTF-8 and Windows-1252 is read line by line. Raises `DirectoryRefused` with the
+    line where none of them fits, and for zero bytes.
     """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith(UTF_16_MARKS):
         text = _try(content, "utf-16")
         if text is None:
-            raise DirectoryRefused(f"{name}: starts as UTF-16 and is none; save it as UTF-8")
+            line = content.decode("utf-16", "replace").partition("\ufffd")[0].count("\n") + 1
+            raise DirectoryRefused(
+                f"{name or 'the file'}, line {line}: starts as UTF-16 and is none here; "
+                "save it as UTF-8"
+            )
         _note(notes, name, "was UTF-16; read as such")
         return text
     text = _try(content, "utf-8")
     if text is None:
-        text = _try(content, "cp1252")
-        if text is None:
-            line = _first_bad_line(content)
-            raise DirectoryRefused(
-                f"{name}, line {line}: neither UTF-8 nor Windows-1252; save it as UTF-8"
-            )
-        _note(notes, name, "was not UTF-8; read as Windows-1252")
+        text = _line_by_line(name, content, notes)
     if text.startswith("\ufeff"):
         _note(notes, name, "byte order mark removed")
         text = text.lstrip("\ufeff")
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
-        raise DirectoryRefused(f"{name}, line {line}: holds a zero byte; this is no text file")
+        every_other = text.count("\x00") * 3 > len(text)
+        why = "reads like UTF-16 without its mark" if every_other else "holds a zero byte"
+        mend = "save it as UTF-8" if every_other else "take it out, or save the table anew as UTF-8"
+        raise DirectoryRefused(f"{name or 'the file'}, line {line}: {why}; {mend}")
     return text
 
 
@@ -51,11 +58,32 @@ def _try(content: bytes, encoding: str) -> str | None:
         return None
 
 
-def _first_bad_line(content: bytes) -> int:
+def _line_by_line(name: str, content: bytes, notes: list[ReportRow]) -> str:
+    lines: list[str] = []
+    odd: list[int] = []
+    both = False
     for number, line in enumerate(content.split(b"\n"), start=1):
-        if _try(line, "utf-8") is None and _try(line, "cp1252") is None:
-            return number
-    return 1
+        text = _try(line, "utf-8")
+        if text is None:
+            odd.append(number)
+            text = _try(line, "cp1252")
+        elif not line.isascii():
+            both = True
+        if text is None:
+            raise DirectoryRefused(
+                f"{name or 'the file'}, line {number}: neither UTF-8 nor Windows-1252; "
+                "save it as UTF-8"
+            )
+        lines.append(text)
+    shown = ", ".join(map(str, odd[:MOST_LINES]))
+    if not both:
+        _note(notes, name, f"was not UTF-8 (first in line {odd[0]}); read as Windows-1252")
+    elif len(odd) > MOST_LINES:
+        more = len(odd) - MOST_LINES
+        _note(notes, name, f"was not UTF-8 in lines {shown} and {more} more; {_THOSE}")
+    else:
+        _note(notes, name, f"was not UTF-8 in line{'s' * (len(odd) > 1)} {shown}; {_THOSE}")
+    return "\n".join(lines)
 
 
 def _note(notes: list[ReportRow], name: str, reason: str) -> None:
@@ -71,10 +99,11 @@ def read_csv(
     note, since its cells have slipped. Raises `DirectoryRefused` for an unclosed quote, a header
     that is absent or names a column twice, and a cell past the limit.
     """
-    records = list(_records(name, text))
-    if not records or not any(cell.strip() for cell in records[0]):
+    records = _records(name, text)
+    first = next(records, [])
+    if not any(cell.strip() for cell in first):
         raise DirectoryRefused(f"{name}: is empty; a header row is wanted")
-    header = [column.strip().strip('"').lower() for column in records[0]]
+    header = [column.strip().strip('"').lower() for column in first]
     while header and not header[-1]:
         header.pop()
     twice = sorted({column for column in header if column and header.count(column) > 1})
@@ -82,7 +111,7 @@ def read_csv(
         raise DirectoryRefused(f"{name}, line 1: column {twice[0]!r} stands twice")
     rows: list[tuple[int, dict[str, Any]]] = []
     id_at = header.index("id") if "id" in header else None
-    for number, cells in enumerate(records[1:], start=2):
+    for number, cells in enumerate(records, start=2):  # not as a list: Excel saves blank rows
         if not any(cell.strip() for cell in cells):
             continue
         if any(cell.strip() for cell in cells[len(header) :]):
@@ -98,7 +127,8 @@ def _records(name: str, text: str) -> Iterator[list[str]]:
     # The csv module takes an unclosed quote for a cell that swallows the rest of the file. A
     # last line of our own, which must come back alone, shows it.
     lines = io.StringIO(text.rstrip("\r\n") + f"\r\n{_SENTINEL}\r\n", newline="")
-    before = csv.field_size_limit(MAX_CELL)
+    # The limit is the whole process's. It stays: put back, it would change under another import.
+    csv.field_size_limit(MAX_CELL)
     reader = csv.reader(lines, delimiter=_delimiter(text))
     start, last = 1, 1
     try:
@@ -112,9 +142,10 @@ def _records(name: str, text: str) -> Iterator[list[str]]:
                 return
             yield record
     except csv.Error as error:
-        raise DirectoryRefused(f"{name}, line {reader.line_num}: {error}") from error
-    finally:
-        csv.field_size_limit(before)
+        why = f"is no CSV: {error}"
+        if "field limit" in str(error):
+            why = f"a cell is longer than {MAX_CELL >> 20} MiB; perhaps a quote is never closed"
+        raise DirectoryRefused(f"{name}, line {last}: {why}") from error
 
 
 def _delimiter(text: str) -> str:
@@ -175,6 +206,20 @@ def _json_lines(name: str, text: str) -> list[Any]:
             message = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise DirectoryRefused(f"{name}, line {number}: is no JSON: {message}") from error
     return values
+
+
+def json_kind(value: Any) -> str:
+    """What a JSON value is, in words: "is text"."""
+    if value is None:
+        return "is null"
+    kinds: tuple[tuple[type, str], ...] = (
+        (bool, "is true or false"),
+        (int, "is a number"),
+        (float, "is a number"),
+        (str, "is text"),
+        (list, "is a list"),
+    )
+    return next((words for kind, words in kinds if isinstance(value, kind)), "is an object")
 
 
 def printable(text: str) -> str:

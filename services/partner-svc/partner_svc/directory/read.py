@@ -12,11 +12,11 @@ from partner_svc.directory.model import (
     Feed,
     Format,
     Reading,
-    ReportRow,
 )
+from partner_svc.directory.references import plain_ids
 from partner_svc.directory.report import Report
 from partner_svc.directory.sources import load_files
-from partner_svc.directory.terms import TermMap
+from partner_svc.directory.terms import TermMap, take_terms
 
 AUTO = "auto"
 _FEED_OF: dict[Format, Callable[[Raw], Feed]] = {
@@ -36,23 +36,29 @@ def read(
 
     ``format``: "auto", or one of `FORMATS`, which must fit what is found. ``source_name`` goes
     into the ids of records that have no UUID: the same name again is an update. ``terms`` maps
-    the feed's terms to kinds of need; None: only what the feed states itself.
+    the feed's terms to kinds of need; a mapping that lies in the feed has the last word. Without
+    any only what the feed states itself counts.
 
     Raises `DirectoryRefused` for a source refused whole; nothing else for bad input.
     """
     if format not in (AUTO, *FORMATS):
         raise DirectoryRefused(f"unknown format {format!r}; use auto or {', '.join(FORMATS)}")
-    notes: list[ReportRow] = []
-    raw = parse_files(load_files(source), notes)
+    files = load_files(source)
+    own = take_terms(files)
+    if own is not None:
+        terms = own if terms is None else terms.joined(own)
+    raw = parse_files(files)
     found = detect(raw)
     if format not in (AUTO, found) and not {format, found} <= _ALIKE:
         raise DirectoryRefused(
             f"is {found}, not {format}; leave the format at auto or give {found}"
         )
     require(raw, found)
+    for table, rows in raw.tables.items():
+        for number, values in rows:
+            plain_ids(table, number, values, raw.notes)
     feed = _FEED_OF[found](raw)
-    feed.notes = notes
-    report = Report(notes)
-    directory, summary = assemble(feed, source_name, terms, report)
+    report = Report(feed.notes)
+    directory, summary, places = assemble(feed, source_name, terms, report)
     named: Format = next((f for f in FORMATS if f == format), found)
-    return Reading(directory, report.rows(), named, summary)
+    return Reading(directory, report.rows(), named, summary, places)

@@ -3,9 +3,8 @@
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
-from partner_svc.directory.model import ReportRow, Row
+from partner_svc.directory.model import Kind, ReportRow, Row
 
 COLUMNS = ("kind", "table", "row", "id", "field", "reason")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -15,8 +14,7 @@ class Report:
     """A reading's findings; several fields of one row with one reason become one report row."""
 
     def __init__(self, notes: Iterable[ReportRow] = ()) -> None:
-        self._found: dict[tuple[str, int | None, str, Literal["refused", "mended"], str], list[str]]
-        self._found = {}
+        self._found: dict[tuple[str, int | None, str, Kind, str], list[str]] = {}
         for note in notes:
             key = (note.table, note.row, note.id, note.kind, note.reason)
             self._found.setdefault(key, []).append(note.field)
@@ -27,7 +25,7 @@ class Report:
     def mend(self, row: Row, field: str, reason: str) -> None:
         self._add("mended", row, field, reason)
 
-    def _add(self, kind: Literal["refused", "mended"], row: Row, field: str, reason: str) -> None:
+    def _add(self, kind: Kind, row: Row, field: str, reason: str) -> None:
         fields = self._found.setdefault((row.table, row.number, row.id, kind, reason), [])
         if field not in fields:
             fields.append(field)

@@ -12,9 +12,13 @@ from partner_svc.directory.model import DirectoryRefused
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
 MAX_FILES = 20_000
 MAX_RATIO = 200
-"""A zip entry that grows more than this, past a megabyte, is taken for a bomb (CSV: 5 to 20)."""
+FREE_GROWTH = 64 * 1024 * 1024
+"""A zip entry that grows more than `MAX_RATIO` (CSV: 5 to 20), past this many bytes, is taken for
+a bomb. Up to there a sheet of a million blank rows, which Excel saves, may grow a thousandfold."""
 
 READABLE = (".csv", ".json", ".ndjson", ".jsonl")
+TERMS_NAME = "handoff-terms.yaml"
+"""A folder or a zip may bring its own mapping of terms under this name."""
 _CHUNK = 1 << 20
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -33,7 +37,7 @@ _DAMAGE = (
 
 
 def load_files(source: Path | bytes) -> dict[str, bytes]:
-    """The readable files, by their path inside the source with forward slashes.
+    """The readable files and a mapping of terms, by their path inside with forward slashes.
 
     A single file has its own name; ``bytes`` that are no zip have the name ``""``.
     Raises `DirectoryRefused` for what is absent, too large, a bomb, or points outside.
@@ -95,7 +99,7 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
 def _wanted(name: str) -> bool:
     path = PurePosixPath(name)
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in READABLE and not hidden
+    return (path.suffix.lower() in READABLE or path.name == TERMS_NAME) and not hidden
 
 
 def _from_zip(content: bytes, name: str) -> dict[str, bytes]:
@@ -138,7 +142,7 @@ def _unpack(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[st
 
 def _inflate(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes:
     """Read in chunks and count: the sizes in a zip's own table may lie."""
-    limit = max(entry.compress_size * MAX_RATIO, _CHUNK)
+    limit = max(entry.compress_size * MAX_RATIO, FREE_GROWTH)
     content = bytearray()
     with archive.open(entry) as file:
         while chunk := file.read(_CHUNK):

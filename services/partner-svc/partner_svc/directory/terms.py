@@ -1,15 +1,20 @@
 """Terms of a directory → our kinds of need, by a mapping that is data."""
 
 import re
+import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from event_schemas.codes import NeedCategory
-from handoff_kit.yamlfile import Misfit, load
+from handoff_kit.yamlfile import FileRefused, Misfit, load
 from pydantic import BaseModel, ConfigDict, field_validator
+
+from partner_svc.directory.model import DirectoryRefused
+from partner_svc.directory.sources import TERMS_NAME
 
 _AIRS_CODE = re.compile(r"[A-Z]{1,2}-\d{4}(?:\.\d{4}(?:-\d{3}(?:\.\d{2,3})?)?)?\*?")
 SEPARATOR = ">"
+MAX_BYTES = 1 << 20
 
 
 class TermMap(BaseModel):
@@ -74,6 +79,28 @@ def path_key(path: Sequence[str]) -> str:
 def load_terms(path: Path) -> TermMap:
     """Read a mapping file. Raises `handoff_kit.yamlfile.FileRefused` with the lines to mend."""
     return load(path, TermMap)
+
+
+def take_terms(files: dict[str, bytes]) -> TermMap | None:
+    """Take the mapping that lies in a feed out of its files; None where there is none.
+
+    Raises `DirectoryRefused` for one that is damaged, larger than `MAX_BYTES`, or there twice.
+    """
+    names = [name for name in files if PurePosixPath(name).name == TERMS_NAME]
+    if not names:
+        return None
+    if len(names) > 1:
+        raise DirectoryRefused(f"holds several mappings ({', '.join(names)}); leave one of them")
+    content = files.pop(names[0])
+    if len(content) > MAX_BYTES:
+        raise DirectoryRefused(f"{names[0]}: larger than {MAX_BYTES >> 20} MiB")
+    with tempfile.TemporaryDirectory(prefix="handoff-terms-") as folder:
+        path = Path(folder, TERMS_NAME)
+        path.write_bytes(content)
+        try:
+            return load_terms(path)
+        except FileRefused as refused:
+            raise DirectoryRefused(str(refused).replace(f"{folder}/", "")) from None
 
 
 def is_opaque(taxonomy: str, code: str) -> bool:

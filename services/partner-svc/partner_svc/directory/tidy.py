@@ -69,7 +69,6 @@ def settle(feed: Feed, table: str, source_name: str, report: Report) -> Settled:
             name = str(row.values.get("name") or "")[:60]
             reason = f"has no id, so a later import could not find it again ({name})"
             report.refuse(row, "id", reason)
-    taken: dict[str, Row] = {}
     for id_, rows in groups.items():
         ordered = sorted(rows, key=_fullest_first)
         first = ordered[0]
@@ -79,16 +78,7 @@ def settle(feed: Feed, table: str, source_name: str, report: Report) -> Settled:
                 settled.rows += 1
                 settled.refused += 1
                 settled.losers.add((other.origin, id_))
-        item_id = stable_id(source_name, table, id_)
-        if item_id in taken:  # A UUID is one, in capitals or not.
-            before = taken[item_id]
-            where = f"row {before.number}" if before.number is not None else "another row"
-            settled.refused += 1
-            settled.losers.add((first.origin, id_))
-            report.refuse(first, "id", f"same id as {where}, in other letters")
-            continue
-        taken[item_id] = first
-        settled.items[id_] = Item(first, item_id, tidy(first, report))
+        settled.items[id_] = Item(first, stable_id(source_name, table, id_), tidy(first, report))
     return settled
 
 

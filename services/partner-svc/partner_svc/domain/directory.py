@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from event_schemas.codes import AgeBand, CapacityStatus, NeedCategory, Organizat
 
 Entity = dict[str, Any]
 ACTIVE = "active"
+INACTIVE = "inactive"
 LONGEST_NAME = 300
 DEEPEST = 40
 MOST_AVAILABLE = 1_000_000
@@ -81,6 +82,7 @@ class Service:
     capacity_available: int | None
     capacity_said_at: datetime | None
     assured_at: datetime | None
+    left_at: datetime | None
     document: Entity
     source: str
     hash: bytes
@@ -186,6 +188,7 @@ def service_of(
         capacity_available=available,
         capacity_said_at=said_at,
         assured_at=_day(entity.get("assured_date")),
+        left_at=None,
         document=entity,
         source=origin.source,
         hash=fingerprint([entity, derived]),
@@ -305,6 +308,7 @@ class Known:
 
     hash: bytes
     version: int
+    source: str
 
 
 def changed_organization(
@@ -327,11 +331,14 @@ def changed_organization(
 
 
 def changed_service(new: Service, old: Service | None) -> Service | None:
-    """The row to write, None where nothing changed. The newer word on capacity stays."""
+    """The row to write, None where nothing changed. The newer word on capacity stays.
+
+    One that had left is active again, with what was said of it by hand.
+    """
     if old is None:
         return new
     if old.hash == new.hash:
-        return None
+        return None if old.left_at is None else _with_status(old, ACTIVE, new.updated_at, None)
     row = replace(new, version=old.version + 1)
     if old.capacity_said_at is not None and (
         row.capacity_said_at is None or row.capacity_said_at < old.capacity_said_at
@@ -339,6 +346,33 @@ def changed_service(new: Service, old: Service | None) -> Service | None:
         row.capacity, row.capacity_available = old.capacity, old.capacity_available
         row.capacity_said_at = old.capacity_said_at
     return row
+
+
+def left_service(old: Service, at: datetime) -> Service:
+    """A service that its source's feed no longer holds: nothing of it is offered from now on."""
+    return _with_status(old, INACTIVE, at, at)
+
+
+def left_after_word(old: Service, status: str) -> datetime | None:
+    """``left_at`` after a word by hand, which is the last one until the feed brings it again.
+
+    Made active again, a service is not taken out a second time; given another status, it is no
+    more the feed's to bring back.
+    """
+    return old.left_at if status in (old.status, ACTIVE) else None
+
+
+def _with_status(old: Service, status: str, at: datetime, left_at: datetime | None) -> Service:
+    # ``old`` may be a row as the database gives it.
+    kept = Service(**{each.name: getattr(old, each.name) for each in fields(Service)})
+    return replace(
+        kept,
+        status=status,
+        document=dict(old.document) | {"status": status},
+        left_at=left_at,
+        version=old.version + 1,
+        updated_at=at,
+    )
 
 
 def changed_location(new: Location, old: Known | None) -> Location | None:

@@ -4,18 +4,13 @@ An agency's changes come one by one, under the lock of its directory's head; eac
 anything makes one version.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 from event_schemas.codes import CapacityStatus
-from event_schemas.directory import (
-    Eligibility,
-    OrganizationChanged,
-    ServiceCapacityChanged,
-    ServiceChanged,
-)
+from event_schemas.directory import ServiceCapacityChanged
 from handoff_kit import sets
 from handoff_kit.doorway import Answer
 from handoff_kit.errors import HandoffError, NotVisible
@@ -24,53 +19,17 @@ from handoff_kit.tx import Tx
 
 from partner_svc.domain.directory import (
     Entity,
-    Location,
-    Organization,
     Origin,
-    Service,
-    changed_location,
-    changed_organization,
-    changed_service,
+    left_after_word,
     organization_of,
     service_of,
 )
 from partner_svc.handlers.areas import CityAreas
+from partner_svc.handlers.directory_events import organization_changed, service_changed
 from partner_svc.handlers.directory_views import organization_view, service_view
-from partner_svc.tables import (
-    ImportReportRow,
-    ImportRow,
-    LocationRow,
-    OrganizationRow,
-    ServiceRow,
-)
-from partner_svc.tables.directory_reads import (
-    advance_directory,
-    known_locations,
-    known_organizations,
-    known_services,
-    lock_directory,
-    read_entry,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A directory that was read, ready to be kept. ``report``: rows as `ImportReportRow` has them.
-
-    ``trusted``: whoever sends it speaks for the agency, also on kinds and agreements.
-    """
-
-    agency: str
-    id: UUID
-    source: str
-    format: str
-    actor: str
-    trusted: bool
-    organizations: Sequence[Organization]
-    services: Sequence[Service]
-    locations: Sequence[Location]
-    counts: Mapping[str, Any]
-    report: Sequence[Mapping[str, Any]]
+from partner_svc.handlers.importing import Import, import_directory
+from partner_svc.tables import LocationRow, OrganizationRow, ServiceRow
+from partner_svc.tables.directory_reads import advance_directory, lock_directory, read_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +95,7 @@ class DirectoryHandler:
     async def _apply(self, tx: Tx, change: Change, version: int) -> Answer:
         match change:
             case Import():
-                return await _import(tx, change, version)
+                return await import_directory(tx, change, version)
             case PutOrganization():
                 return await _put_organization(tx, change, version)
             case PutService():
@@ -168,70 +127,12 @@ class DirectoryHandler:
             capacity=old.capacity,
             capacity_available=old.capacity_available,
             capacity_said_at=old.capacity_said_at,
+            left_at=left_after_word(old, new.status),
         )
         await sets.upsert(tx.conn, ServiceRow, [new])
         await advance_directory(tx.conn, change.agency, version)
         tx.emit(service_changed(new, version), agency=change.agency)
         return Answer(200, service_view(new), {"ETag": etag(new.version)})
-
-
-async def _import(tx: Tx, change: Import, version: int) -> Answer:
-    """Everything in one transaction; what did not change is neither written nor said."""
-    conn, agency = tx.conn, change.agency
-    old_organizations = await known_organizations(conn, agency, _ids(change.organizations))
-    old_services = await known_services(conn, agency, _ids(change.services))
-    old_locations = await known_locations(conn, agency, _ids(change.locations))
-    organizations = _present(
-        changed_organization(new, old_organizations.get(new.id), trusted=change.trusted)
-        for new in change.organizations
-    )
-    services = _present(changed_service(n, old_services.get(n.id)) for n in change.services)
-    locations = _present(changed_location(n, old_locations.get(n.id)) for n in change.locations)
-    await sets.upsert(conn, OrganizationRow, organizations)
-    await sets.upsert(conn, ServiceRow, services)
-    await sets.upsert(conn, LocationRow, locations)
-    if organizations or services or locations:
-        await advance_directory(conn, agency, version)
-    for organization in organizations:
-        tx.emit(organization_changed(organization, version), agency=agency)
-    for service in services:
-        tx.emit(service_changed(service, version), agency=agency)
-    counts = dict(change.counts) | {
-        "changed": {
-            "organizations": len(organizations),
-            "services": len(services),
-            "locations": len(locations),
-        }
-    }
-    await sets.insert(
-        conn,
-        ImportRow,
-        [
-            {
-                "agency_id": agency,
-                "id": change.id,
-                "source": change.source,
-                "format": change.format,
-                "actor": change.actor,
-                "at": tx.now,
-                "counts": counts,
-            }
-        ],
-    )
-    await sets.insert(conn, ImportReportRow, list(change.report))
-    tx.audit(agency, "directory.import", actor=change.actor, subject=change.id)
-    return Answer(200, {"import_id": change.id, **counts})
-
-
-T = TypeVar("T")
-
-
-def _present(rows: Iterable[T | None]) -> list[T]:
-    return [row for row in rows if row is not None]
-
-
-def _ids(rows: Sequence[Any]) -> list[UUID]:
-    return [row.id for row in rows]
 
 
 async def _put_organization(tx: Tx, change: PutOrganization, version: int) -> Answer:
@@ -310,43 +211,3 @@ async def _entry(
 def _merged(document: Mapping[str, Any], fields: Mapping[str, Any]) -> Entity:
     merged = dict(document) | dict(fields)
     return {key: value for key, value in merged.items() if value is not None}
-
-
-def organization_changed(row: Organization, version: int) -> OrganizationChanged:
-    return OrganizationChanged.model_validate(
-        {
-            "organization_id": row.id,
-            "version": version,
-            "name": row.name,
-            "kind": row.kind,
-            "agreement_active": row.agreement_active,
-            "enforcement": row.enforcement,
-            "participants": row.participants,
-        }
-    )
-
-
-def service_changed(row: Service, version: int) -> ServiceChanged:
-    return ServiceChanged.model_validate(
-        {
-            "service_id": row.id,
-            "organization_id": row.organization_id,
-            "version": version,
-            "name": row.name,
-            "status": row.status,
-            "needs": row.needs,
-            "areas": row.areas,
-            "areas_partly": row.areas_partly,
-            "area_unknown": row.area_unknown,
-            "minimum_age": row.minimum_age,
-            "maximum_age": row.maximum_age,
-            "languages": row.languages,
-            "languages_unknown": row.languages_unknown,
-            "interpretation": row.interpretation,
-            "eligibility": Eligibility.model_validate(row.eligibility),
-            "capacity": row.capacity,
-            "capacity_available": row.capacity_available,
-            "capacity_said_at": row.capacity_said_at,
-            "assured_at": row.assured_at,
-        }
-    )

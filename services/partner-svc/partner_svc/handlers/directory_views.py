@@ -54,6 +54,7 @@ def service_view(
         "areas_partly": row.areas_partly,
         "area_unknown": row.area_unknown,
         "languages_unknown": row.languages_unknown,
+        "left_at": row.left_at,
         "source": row.source,
         "version": row.version,
         "updated_at": row.updated_at,

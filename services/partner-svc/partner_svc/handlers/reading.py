@@ -1,16 +1,10 @@
 """A directory's bytes → an import ready to be kept. No database; slow, so run it in a thread."""
 
-import io
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-
-from handoff_kit.errors import Invalid
-from handoff_kit.yamlfile import FileRefused
 
 from partner_svc.directory import (
     DirectoryRefused,
@@ -21,6 +15,8 @@ from partner_svc.directory import (
     read,
     without_own_fields,
 )
+from partner_svc.directory.ids import stable_id
+from partner_svc.directory.model import raw_id
 from partner_svc.domain.directory import (
     Entity,
     Origin,
@@ -30,21 +26,15 @@ from partner_svc.domain.directory import (
     storable,
 )
 from partner_svc.handlers.areas import CityAreas
-from partner_svc.handlers.directory import Import
-
-MAP_IN_ZIP = "handoff-terms.yaml"
-"""A zip may bring its own mapping of terms under this name."""
-
-
-class ImportRefused(Invalid):
-    """The directory cannot be taken as a whole; nothing was changed."""
-
-    default_code = "directory-refused"
+from partner_svc.handlers.importing import Import, ImportRefused
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked for: whose import, of which source, read as which format."""
+    """What is asked for: whose import, of which source, read as which format.
+
+    ``trusted``, ``partial``, ``allow_leaving``: as `Import` has them.
+    """
 
     agency: str
     import_id: UUID
@@ -52,6 +42,8 @@ class Order:
     source: str
     format: str
     trusted: bool
+    partial: bool
+    allow_leaving: bool
     at: datetime
 
 
@@ -69,7 +61,7 @@ class DirectoryReader:
                 content,
                 format=order.format,
                 source_name=order.source,
-                terms=self._terms(content),
+                terms=self.terms,
             )
         except DirectoryRefused as refused:
             raise ImportRefused(str(refused)) from None
@@ -88,40 +80,20 @@ class DirectoryReader:
             format=reading.format,
             actor=order.actor,
             trusted=order.trusted,
+            partial=order.partial,
+            allow_leaving=order.allow_leaving,
             organizations=[organization_of(e, origin) for e in organizations],
             services=[service_of(e, origin, locations, self.areas.of) for e in services],
             locations=[location_of(e, origin) for e in places],
             counts=storable(_counts(reading)),
-            report=[_report_row(order, n, row) for n, row in enumerate(reading.report, 1)],
+            report=[_report_row(row) for row in reading.report],
+            places=reading.places,
+            refused_services=frozenset(
+                UUID(stable_id(order.source, "services", raw_id(row.id)))
+                for row in reading.report
+                if (row.table, row.kind) == ("services", "refused") and row.id
+            ),
         )
-
-    def _terms(self, content: bytes) -> TermMap | None:
-        own = _terms_in_zip(content)
-        if own is None or self.terms is None:
-            return own or self.terms
-        return self.terms.joined(own)
-
-
-def _terms_in_zip(content: bytes) -> TermMap | None:
-    if content[:2] != b"PK":
-        return None
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entry = archive.getinfo(MAP_IN_ZIP)
-            if entry.file_size > 1 << 20:
-                raise ImportRefused(f"{MAP_IN_ZIP}: larger than 1 MiB")
-            with archive.open(entry) as file:
-                text = file.read(entry.file_size)
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError):
-        # No mapping; a zip that is damaged is refused by its reader, with the reason.
-        return None
-    with tempfile.TemporaryDirectory(prefix="handoff-terms-") as folder:
-        path = Path(folder, MAP_IN_ZIP)
-        path.write_bytes(text)
-        try:
-            return load_terms(path)
-        except FileRefused as refused:
-            raise ImportRefused(str(refused).replace(f"{folder}/", "")) from None
 
 
 def load_city_terms(cities: Path, city: Path) -> TermMap | None:
@@ -160,11 +132,8 @@ def _counts(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _report_row(order: Order, n: int, row: ReportRow) -> dict[str, Any]:
+def _report_row(row: ReportRow) -> dict[str, Any]:
     return {
-        "agency_id": order.agency,
-        "import_id": order.import_id,
-        "n": n,
         "kind": row.kind,
         "table": row.table,
         "row": row.row,

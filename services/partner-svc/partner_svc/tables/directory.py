@@ -39,7 +39,10 @@ class OrganizationRow(Base, table=True):
 
 
 class ServiceRow(Base, table=True):
-    """A service of an organization. Capacity is said by its partner and survives an import."""
+    """A service of an organization. Capacity is said by its partner and survives an import.
+
+    ``left_at``: when its source's feed first came without it, which took it out of offering.
+    """
 
     __tablename__ = "service"
     __table_args__ = (
@@ -68,6 +71,7 @@ class ServiceRow(Base, table=True):
     capacity_available: int | None
     capacity_said_at: datetime | None = time(null=True)
     assured_at: datetime | None = time(null=True)
+    left_at: datetime | None = time(null=True)
     document: dict[str, Any] = json()
     source: str = text()
     hash: bytes
@@ -117,7 +121,7 @@ class ImportRow(Base, table=True):
 
 
 class ImportReportRow(Base, table=True):
-    """One thing that an import refused or mended; ``n`` counts from 1."""
+    """One thing that an import refused or mended, or that left; ``n`` counts from 1."""
 
     __tablename__ = "directory_import_row"
     __table_args__ = {"schema": SCHEMA}

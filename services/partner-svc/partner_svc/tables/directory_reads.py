@@ -123,6 +123,22 @@ async def advance_directory(connection: Connection, agency: str, version: int) -
 _WHERE = "WHERE agency_id = $1 AND id = ANY($2::uuid[])"
 
 
+async def count_held(
+    connection: Connection, agency: str, ids: Sequence[UUID]
+) -> list[tuple[str, int, int, int]]:
+    """Of each source: (its name, how many of these services it holds, how many active ones it has,
+    how many of those are not among these)."""
+    rows = await connection.fetch(
+        f"SELECT source, count(*) FILTER (WHERE there), count(*) FILTER (WHERE active),"
+        " count(*) FILTER (WHERE active AND NOT there)"
+        " FROM (SELECT source, status = 'active' AS active, id = ANY($2::uuid[]) AS there"
+        f" FROM {SCHEMA}.service WHERE agency_id = $1) AS service GROUP BY source",
+        agency,
+        ids,
+    )
+    return [tuple(row) for row in rows]
+
+
 async def known_organizations(
     connection: Connection, agency: str, ids: Sequence[UUID]
 ) -> dict[UUID, Any]:
@@ -141,6 +157,41 @@ async def known_locations(
     connection: Connection, agency: str, ids: Sequence[UUID]
 ) -> dict[UUID, Any]:
     rows = await connection.fetch(
-        f"SELECT id, hash, version FROM {SCHEMA}.location {_WHERE}", agency, ids
+        f"SELECT id, hash, version, source FROM {SCHEMA}.location {_WHERE}", agency, ids
     )
     return {row["id"]: row for row in rows}
+
+
+_ABSENT = (
+    "agency_id = $1 AND source = $2"
+    " AND NOT EXISTS (SELECT FROM unnest($3::uuid[]) AS there(id) WHERE there.id = t.id)"
+)
+_OFFERED = "status = 'active' AND left_at IS NULL"
+
+
+async def absent_services(
+    connection: Connection, agency: str, source: str, ids: Sequence[UUID]
+) -> tuple[list[Any], int]:
+    """Active services of a source that are none of *ids*, and how many active ones it has.
+
+    One that left before and was made active by hand is not among them.
+    """
+    rows = await sets.fetch(
+        connection, ServiceRow, f"t WHERE {_ABSENT} AND {_OFFERED} ORDER BY id", agency, source, ids
+    )
+    active = await connection.fetchval(
+        f"SELECT count(*) FROM {SCHEMA}.service"
+        f" WHERE agency_id = $1 AND source = $2 AND {_OFFERED}",
+        agency,
+        source,
+    )
+    return rows, int(active)
+
+
+async def count_absent(
+    connection: Connection, table: type[SQLModel], agency: str, source: str, ids: Sequence[UUID]
+) -> int:
+    """How many organizations or locations of a source are none of *ids*."""
+    name = sets.table_of(table).name
+    query = f"SELECT count(*) FROM {SCHEMA}.{name} t WHERE {_ABSENT}"
+    return int(await connection.fetchval(query, agency, source, ids))
