@@ -176,6 +176,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def _cell(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_cell(one)}" for name, one in value.items()) or "-"
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 

@@ -4,30 +4,35 @@ import io
 import urllib.parse
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
 from partner_svc.directory import DirectoryRefused, ReportRow, load_terms, write_report
-from partner_svc.directory.sources import MAX_TOTAL_BYTES, load_files
-from partner_svc.handlers.reading import MAP_IN_ZIP
+from partner_svc.directory.sources import MAX_TOTAL_BYTES, TERMS_NAME, load_files
 
 from handoff_cli.api import ApiRefused, api, checked
 from handoff_cli.console import CommandFailed, progress
 
 PATH = "/partner/v1/directory/imports"
-_COUNTS = ("organizations", "services", "locations", "mended", "refused")
+_COUNTS = ("organizations", "services", "locations", "mended", "refused", "left")
 
 
 @dataclass(frozen=True)
 class Feed:
-    """Where a directory is, what it is called, and how it is to be read."""
+    """Where a directory is, what it is called, and how it is to be read.
+
+    ``guessed``: nobody gave the name; the feed may be another's next, by its ids.
+    """
 
     source: str
     name: str
     format: str = "auto"
     terms: Path | None = None
     trusted: bool = False
+    partial: bool = False
+    allow_leaving: bool = False
+    guessed: bool = False
 
 
 async def bring_in(feed: Feed, report_file: Path, *, dry_run: bool) -> dict[str, Any]:
@@ -47,7 +52,8 @@ async def bring_in(feed: Feed, report_file: Path, *, dry_run: bool) -> dict[str,
     return report | {
         "report_file": str(report_file) if rows else None,
         "format": answer["format"],
-        "source": feed.name,
+        "source": answer["source"],
+        **({"held": answer["held"]} if answer["held"] else {}),
         "changed": answer.get("changed"),
         **({"dry_run": True} if dry_run else {}),
     }
@@ -69,8 +75,11 @@ async def post(
         PATH,
         params={
             "source": feed.name,
+            "find_source": feed.guessed,
             "format": feed.format,
             "trusted": feed.trusted,
+            "partial": feed.partial,
+            "allow_leaving": feed.allow_leaving,
             "dry_run": dry_run,
         },
         content=content,
@@ -87,13 +96,14 @@ async def post(
 
 
 def packed(files: dict[str, bytes], terms: Path | None = None) -> bytes:
-    """One zip of the files, with the mapping of terms where one is given."""
+    """One zip of the files; a mapping of terms that is given takes the place of theirs."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            if terms is None or PurePosixPath(name).name != TERMS_NAME:
+                archive.writestr(name, content)
         if terms is not None:
-            archive.writestr(MAP_IN_ZIP, terms.read_bytes())
+            archive.writestr(TERMS_NAME, terms.read_bytes())
     return buffer.getvalue()
 
 

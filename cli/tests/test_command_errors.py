@@ -309,6 +309,7 @@ def test_a_directory_that_is_read_is_no_target(tmp_path: Path, option: str) -> N
         (["import", "directory", "rows.csv", "--format", "xml"], "hsds-3"),
         (["import", "directory", "rows.csv", "--source", "two words"], "is no code"),
         (["import", "directory", "rows.csv", "--report", "absent/r.csv"], "there is no folder"),
+        (["import", "directory", "rows.csv", "--partial", "--allow-leaving"], "nothing leaves"),
         (
             ["import", "inspections", "rows.csv", "--map", "map.yaml", "--rejects", "absent/r.csv"],
             "there is no folder",

@@ -298,6 +298,26 @@ def test_a_directory_is_in_whole_and_once(
     assert state(system, DIRECTORY) == before
 
 
+def test_one_directory_under_many_files_names_stays_one(
+    system: System, real_data: Path, tmp_path: Path
+) -> None:
+    """The standard's own example in each of its shapes; nobody says that they are one source."""
+    folder = real_data / "02_hsds/spec/hsds_3.1-dev/examples"
+    shapes = ("tabular.json", "csv", "service_full.json", "service_list.json")
+    taken = [
+        bring(system, "directory", str(folder / shape), "--report", str(tmp_path / "r.csv"))
+        for shape in shapes
+    ]
+    assert [(one["services"], one["left"]) for one in taken] == [(1, 0)] * len(shapes)
+    (source,) = {one["source"] for one in taken}
+    rows = ask(
+        system,
+        "SELECT source, status FROM partner.service WHERE id = $1::uuid",
+        "ac148810-d857-441c-9679-408f346de14b",
+    )
+    assert [tuple(row.values()) for row in rows] == [(source, "active")]
+
+
 # Broken files: one clear line or a rejects file, and nothing half done
 
 

@@ -68,11 +68,23 @@ def directory(
         Path | None, typer.Option("--map", help="Terms of the feed → kinds of need.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--source", help="Name of the feed: the same again updates it.")
+        str | None,
+        typer.Option(
+            "--source",
+            help="Name of the feed: the same again updates it. Else found by ids, or the file's.",
+        ),
     ] = None,
     trusted: Annotated[
         bool,
         typer.Option("--trusted", help="Take kinds, agreements and participants as stated."),
+    ] = False,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="A part of the feed: what it lacks stays offered."),
+    ] = False,
+    allow_leaving: Annotated[
+        bool,
+        typer.Option("--allow-leaving", help="Also if most services of the source left the feed."),
     ] = False,
     dry_run: DryRun = False,
     report_file: Annotated[
@@ -90,7 +102,13 @@ def directory(
     feed_name = code(name or _slug(_given(source)), "--source")
     target = report_file or Path.cwd() / f"{_slug(feed_name)}.report.csv"
     _check_target(target, "--report", COLUMNS, (Path(source), *([map_] if map_ else [])))
-    feed = Feed(source, feed_name, format_, map_, trusted)
+    if partial and allow_leaving:
+        raise typer.BadParameter(
+            "of a partial feed nothing leaves; give one of the two", param_hint="--allow-leaving"
+        )
+    feed = Feed(
+        source, feed_name, format_, map_, trusted, partial, allow_leaving, guessed=name is None
+    )
     try:
         report = asyncio.run(bring_in(feed, target, dry_run=dry_run))
     except DirectoryRefused as refused:
