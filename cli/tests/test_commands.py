@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -312,3 +313,10 @@ def test_what_is_printed_to_try_can_be_pasted(tmp_path, monkeypatch) -> None:
     assert Path("/", program()) == script
     monkeypatch.setenv("PATH", str(script.parent))
     assert program() == "handoff"
+
+
+def test_a_command_that_serves_nothing_does_not_load_what_serves() -> None:
+    """FastAPI takes a third of such a command's start."""
+    modules = "handoff_cli.main, handoff_cli.api, handoff_cli.directories, handoff_cli.inspections"
+    code = f"import sys, {modules}; sys.exit('fastapi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

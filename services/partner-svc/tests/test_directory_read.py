@@ -1,17 +1,53 @@
 """What is mended, what is refused, and that nothing is lost between the two."""
 
+import hashlib
 import json
+import uuid
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from partner_svc.directory import (
     DirectoryRefused,
     TermMap,
+    clean,
     read,
     without_own_fields,
 )
+from partner_svc.directory.ids import NAMESPACE, canonical, stable_id
 from support.feeds import CSV, NESTED, ORG, SERVICE, as_zip, only_service, reasons, tables, take
 
 # ids
+
+
+def test_a_made_id_is_a_uuid_of_version_5():
+    for name in ("x", "\u98df", "a" * 500, "\ud800"):
+        text = f"feed\nservices\n{name}".encode("utf-8", "surrogatepass")
+        made = uuid.UUID(bytes=hashlib.sha1(NAMESPACE.bytes + text).digest()[:16], version=5)
+        assert stable_id("feed", "services", name) == str(made)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda one: st.lists(one) | st.dictionaries(st.text(), one),
+    )
+)
+def test_equal_values_have_one_text_whatever_their_keys_order(value):
+    def turned(one):
+        if isinstance(one, dict):
+            return {key: turned(one[key]) for key in reversed(list(one))}
+        return [turned(each) for each in one] if isinstance(one, list) else one
+
+    assert canonical(turned(value)) == canonical(value)
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF) | st.sampled_from(" &<>;\t\u200b")))
+def test_what_is_taken_as_it_is_has_nothing_to_mend(value):
+    if clean._is_clean(value):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clean, "_is_clean", lambda _: False)
+            assert clean.text(value) == (value or None, None)
 
 
 def test_uuids_stay_and_other_ids_become_stable_ones():

@@ -134,7 +134,7 @@ def _records(name: str, text: str) -> Iterator[list[str]]:
     try:
         for record in reader:
             start, last = last, reader.line_num + 1
-            if any(_SENTINEL in cell for cell in record):
+            if record and _SENTINEL in record[-1]:
                 if record != [_SENTINEL]:
                     raise DirectoryRefused(
                         f"{name}, line {start}: a quote opens in this record and is never closed"

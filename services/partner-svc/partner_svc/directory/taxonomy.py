@@ -27,9 +27,16 @@ class Taxonomy:
     terms: TermMap | None
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     unmapped: Counter[str] = field(default_factory=Counter)
+    _entities: dict[str, Entity] = field(default_factory=dict)
+    _needs: dict[str, tuple[NeedCategory, ...] | None] = field(default_factory=dict)
 
     def entity(self, id_: str) -> Entity:
         """The term as HSDS shapes it. Of a 211/AIRS term the code alone: its name is licensed."""
+        if id_ not in self._entities:  # Thousands of services have a few hundred terms.
+            self._entities[id_] = self._entity(id_)
+        return self._entities[id_] | {}
+
+    def _entity(self, id_: str) -> Entity:
         values = self.values.get(id_, {})
         taxonomy = str(values.get("taxonomy") or "")
         code = self.code(id_)
@@ -72,13 +79,20 @@ class Taxonomy:
         """Kinds of need of a service with these terms; terms without a mapping are counted."""
         found: set[NeedCategory] = set()
         for id_ in term_ids:
-            known = self.known(self.code(id_), str(self.values.get(id_, {}).get("taxonomy") or ""))
-            if known is None and self.terms is not None:
-                known = self.terms.needs(self.code(id_), self.path(id_))
+            if id_ not in self._needs:
+                self._needs[id_] = self._needs_of(id_)
+            known = self._needs[id_]
             if known is None:
                 self.count(id_)
             found.update(known or ())
         return found
+
+    def _needs_of(self, id_: str) -> tuple[NeedCategory, ...] | None:
+        code = self.code(id_)
+        known = self.known(code, str(self.values.get(id_, {}).get("taxonomy") or ""))
+        if known is None and self.terms is not None:
+            known = self.terms.needs(code, self.path(id_))
+        return known
 
     def known(self, code: str, taxonomy: str) -> tuple[NeedCategory, ...] | None:
         """A term that is one of our kinds of need already (taxonomy "handoff" or SDOHCC's)."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from partner_svc.directory.clean import status
 from partner_svc.directory.fields import FIELDS
 from partner_svc.directory.flatten import REFERENCE
 from partner_svc.directory.ids import canonical, stable_id
@@ -116,7 +117,10 @@ def tidy(row: Row, report: Report) -> dict[str, Any]:
     """The row's filled fields, cleaned; each thing mended is reported."""
     found: dict[str, Any] = {}
     for name, cleaner in FIELDS[row.table].items():
-        value, reason = cleaner(row.values.get(name))
+        given = row.values.get(name)
+        if (given is None or given == "") and cleaner is not status:
+            continue  # Most fields of most rows; only no status says something.
+        value, reason = cleaner(given)
         if reason is not None and (name in row.values or row.table == "services"):
             report.mend(row, name, reason)
         if value is not None:
