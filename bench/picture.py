@@ -4,7 +4,7 @@ from html import escape
 from math import log10
 from typing import Any
 
-_WIDTH, _LEFT, _ROW, _BAR = 900, 470, 26, 14
+_WIDTH, _LEFT, _ROW, _BAR = 960, 530, 26, 14
 _SCALE = (_WIDTH - _LEFT - 80) / 3  # pixels of a factor of ten; from 1 x to 1,000 x
 _GREEN, _AMBER, _GREY = "#1f7a4d", "#b35c00", "#5a6472"
 
