@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ import asyncpg
 import httpx
 import pytest
 from support.command import run_handoff
+from support.exports import read_export
 
 HANDOFF = Path(sys.executable).with_name("handoff")
 T = TypeVar("T")
@@ -123,3 +125,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     yield found
     if found.process is not None and found.process.poll() is None:
         assert found.stop() == 0
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """``run(map, data, name)`` → the reading of an export in a folder of its own."""
+    return partial(read_export, tmp_path)

@@ -1,12 +1,11 @@
 """What cannot be meant: times that stand for none, points of nowhere, numbers that are no ids."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from handoff_cli.inspection_import import load_map, read
+from support.exports import bodies_by_id, read_export
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 MAP = """\
@@ -27,16 +26,9 @@ POINT = """\
 @pytest.fixture
 def run(tmp_path: Path):
     def _run(map_: str, data: Any):
-        (tmp_path / "map.yaml").write_text(map_)
-        path = tmp_path / "export"
-        path.write_text(data if isinstance(data, str) else json.dumps(data))
-        return read(load_map(str(tmp_path / "map.yaml")), path, now=NOW)
+        return read_export(tmp_path, map_, data, now=NOW)
 
     return _run
-
-
-def bodies(reading) -> dict[str, dict[str, Any]]:
-    return {one.body["source_id"]: one.body for one in reading.inspections}
 
 
 def reasons(reading) -> list[tuple[int, str | None, str]]:
@@ -59,7 +51,7 @@ def reasons(reading) -> list[tuple[int, str | None, str]]:
 )
 def test_an_inspection_has_happened(run, at: str, reason: str | None) -> None:
     reading = run(MAP, f"id,at,addr\n1,{at},x\n2,2026-03-01,x\n")
-    assert set(bodies(reading)) == ({"2"} if reason else {"1", "2"})
+    assert set(bodies_by_id(reading)) == ({"2"} if reason else {"1", "2"})
     if reason:
         ((row, column, why),) = reasons(reading)
         assert (row, column) == (2, "at")
@@ -70,7 +62,7 @@ def test_an_inspection_has_happened(run, at: str, reason: str | None) -> None:
 def test_a_time_that_stands_for_none_does_not_win(run) -> None:
     rows = "id,at,addr\n1,2026-01-02,real\n1,9999-12-31,forever\n"
     reading = run(MAP, rows)
-    assert bodies(reading)["1"]["property"]["address"]["line1"] == "real"
+    assert bodies_by_id(reading)["1"]["property"]["address"]["line1"] == "real"
     assert len(reading.rejects) == 1
 
 
@@ -109,8 +101,8 @@ def test_what_the_map_calls_empty_is_empty_everywhere(run) -> None:
         (6, "at", "is empty"),
         (7, "id", "is empty"),
     ]
-    assert bodies(reading)["1"]["findings"] == [{"code": "A"}]
-    assert "deadline" not in bodies(reading)["2"]["findings"][0]
+    assert bodies_by_id(reading)["1"]["findings"] == [{"code": "A"}]
+    assert "deadline" not in bodies_by_id(reading)["2"]["findings"][0]
     # The row is told as it was.
     assert reading.rejects[1].raw["at"] == "9999-12-31"
 
@@ -135,7 +127,7 @@ def test_what_the_map_calls_empty_is_empty_everywhere(run) -> None:
 )
 def test_days_as_excel_counts_them(run, form: str, given: str, meant: str | None) -> None:
     reading = run(MAP.replace('"%Y-%m-%d"', form), f'id,at,addr\n1,"{given}",x\n')
-    found = [body["inspected_at"] for body in bodies(reading).values()]
+    found = [body["inspected_at"] for body in bodies_by_id(reading).values()]
     assert found == ([meant] if meant else [])
     assert [column for _, column, _ in reasons(reading)] == ([] if meant else ["at"])
 
@@ -164,7 +156,7 @@ def test_a_point_that_cannot_be(run, lat: str, lon: str, column: str, reason: st
 def test_the_point_of_nothing_is_no_point(run) -> None:
     rows = "id,at,addr,lat,lon\n1,2026-01-02,1 Elm,0,0.0\n2,2026-01-02,,0.000,0\n"
     reading = run(MAP + POINT, rows)
-    assert bodies(reading)["1"]["property"] == {"address": {"line1": "1 Elm"}}
+    assert bodies_by_id(reading)["1"]["property"] == {"address": {"line1": "1 Elm"}}
     assert [(row, why.split(":")[0]) for row, _, why in reasons(reading)] == [
         (3, "names no property")
     ]
@@ -176,7 +168,7 @@ def test_a_box_tells_what_the_globe_does_not(run) -> None:
     rows = "id,at,addr,lat,lon\n1,2026-01-02,x,52.5,13.4\n2,2026-01-02,x,13.4,52.5\n"
     rows += "3,2026-01-02,x,48.1,11.6\n4,2026-01-02,x,0,0\n"
     reading = run(box + MAP + POINT, rows)
-    assert set(bodies(reading)) == {"1", "4"}
+    assert set(bodies_by_id(reading)) == {"1", "4"}
     outside = "lies outside of the map's bounds"
     assert reasons(reading) == [
         (3, "lat, lon", f"13.4, 52.5 {outside}; are latitude and longitude swapped?"),
@@ -188,7 +180,7 @@ def test_a_box_may_cross_the_date_line(run) -> None:
     box = "bounds: {south: -20, north: -12, west: 177, east: -178}\n"
     rows = "id,at,addr,lat,lon\n1,2026-01-02,x,-17,178.5\n2,2026-01-02,x,-17,-179\n"
     reading = run(box + MAP + POINT, rows + "3,2026-01-02,x,-17,0\n")
-    assert set(bodies(reading)) == {"1", "2"}
+    assert set(bodies_by_id(reading)) == {"1", "2"}
 
 
 # Numbers of JSON
@@ -218,8 +210,8 @@ def test_a_number_as_an_id(run, given: str, meant: str) -> None:
     map_ = MAP.replace("csv", "json")
     text = f'[{{"id": {given}, "at": "2026-01-02", "addr": "x"}}]'
     reading = run(map_, text)
-    if bodies(reading):
-        assert list(bodies(reading)) == [meant]
+    if bodies_by_id(reading):
+        assert list(bodies_by_id(reading)) == [meant]
     else:
         assert [(row, column) for row, column, _ in reasons(reading)] == [(1, "id")]
         assert meant in reading.rejects[0].reason
@@ -230,10 +222,13 @@ def test_nan_may_be_named_empty(run) -> None:
     map_ = "empty: [NaN]\n" + MAP.replace("csv", "json") + POINT
     row = '{"id": 7.0, "at": "2026-01-02", "addr": "x", "lat": NaN, "lon": NaN}'
     reading = run(map_, f"[{row}]")
-    assert bodies(reading)["7"]["property"] == {"address": {"line1": "x"}}
+    assert bodies_by_id(reading)["7"]["property"] == {"address": {"line1": "x"}}
 
 
 def test_a_small_longitude_is_a_number_still(run) -> None:
     map_ = MAP.replace("csv", "json") + POINT
     row = {"id": 1, "at": "2026-01-02", "lat": 51.5, "lon": -1.5e-05}
-    assert bodies(run(map_, [row]))["1"]["property"] == {"latitude": 51.5, "longitude": -1.5e-05}
+    assert bodies_by_id(run(map_, [row]))["1"]["property"] == {
+        "latitude": 51.5,
+        "longitude": -1.5e-05,
+    }

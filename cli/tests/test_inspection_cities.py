@@ -1,28 +1,8 @@
 """Whole exports in the styles that cities publish, each with the map that the page teaches."""
 
-import json
-from pathlib import Path
 from typing import Any
 
-import pytest
-from handoff_cli.inspection_import import load_map, read
-
-
-@pytest.fixture
-def run(tmp_path: Path):
-    def _run(map_: str, data: Any, name: str):
-        (tmp_path / "map.yaml").write_text(map_)
-        path = tmp_path / name
-        if not isinstance(data, str | bytes):
-            data = json.dumps(data)
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return read(load_map(str(tmp_path / "map.yaml")), path)
-
-    return _run
-
-
-def bodies(reading) -> dict[str, dict[str, Any]]:
-    return {one.body["source_id"]: one.body for one in reading.inspections}
+from support.exports import bodies_by_id
 
 
 def test_a_row_for_each_violation_as_socrata_writes_csv(run) -> None:
@@ -66,7 +46,7 @@ findings:
     )
     reading = run(map_, data, "export.csv")
     assert (reading.rows, reading.left_out, reading.rejects) == (5, 2, [])
-    found = bodies(reading)
+    found = bodies_by_id(reading)
     assert found["900"]["findings"] == [
         {
             "code": "CN104015",
@@ -130,7 +110,7 @@ findings:
         ],
     }
     reading = run(map_, data, "export.geojson")
-    found = bodies(reading)
+    found = bodies_by_id(reading)
     assert found["11"]["property"] == {
         "parcel_id": "5001",
         "latitude": 39.7,
@@ -191,7 +171,7 @@ findings:
         ";;;;;;;\r\n;;;;;;;\r\n"
     )
     reading = run(map_, data.encode("utf-16"), "export.csv")
-    found = bodies(reading)
+    found = bodies_by_id(reading)
     assert found["1/25"]["property"] == {
         "address": {"line1": "Am Platz 1"},
         "latitude": 48.21,
@@ -235,7 +215,7 @@ findings:
     ]
     records = [record(1, defects), record(2, None), record(3, [], "food"), record(True, [])]
     reading = run(map_, {"payload": {"results": records, "next": None}}, "export.json")
-    found = bodies(reading)
+    found = bodies_by_id(reading)
     assert found["1"]["property"]["address"] == {"line1": "12 Mill Rd", "unit": "3B"}
     assert found["1"]["findings"] == [
         {"class": "A", "code": "410.5", "status": "closed", "text": "no rail"},

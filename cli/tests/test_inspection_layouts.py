@@ -1,29 +1,11 @@
 """How other cities lay out their exports, each with a map such as a stranger would write."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from handoff_cli.inspection_import import FileRefused, ImportRefused, load_map, read
-
-
-@pytest.fixture
-def run(tmp_path: Path):
-    def _run(map_: str, data: str | bytes | Any, name: str = "export.csv"):
-        (tmp_path / "map.yaml").write_text(map_)
-        if not isinstance(data, str | bytes):
-            data = json.dumps(data)
-        path = tmp_path / name
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return read(load_map(str(tmp_path / "map.yaml")), path)
-
-    return _run
-
-
-def bodies(reading) -> dict[str, dict]:
-    return {one.body["source_id"]: one.body for one in reading.inspections}
-
+from handoff_cli.inspection_import import FileRefused, ImportRefused, load_map
+from support.exports import bodies_by_id
 
 # Several findings in one record
 
@@ -64,7 +46,7 @@ def test_a_list_inside_each_record_is_its_findings(run) -> None:
     ]
     reading = run(NESTED, {"fields": [{"id": "x"}], "result": {"records": records}}, "x.json")
     assert reading.rejects == []
-    found = {key: body["findings"] for key, body in bodies(reading).items()}
+    found = {key: body["findings"] for key, body in bodies_by_id(reading).items()}
     assert found == {
         "1": [
             {"code": "CN1", "scheme": "nested", "status": "closed", "text": "rats"},
@@ -79,7 +61,7 @@ def test_a_list_inside_each_record_is_its_findings(run) -> None:
 def test_a_list_of_words_is_findings_too(run) -> None:
     map_ = NESTED.replace("code: {column: code}", "code: {column: violations}")
     reading = run(map_, {"result": {"records": [nested("1", ["CN1", "CN2"])]}}, "x.json")
-    assert [f["code"] for f in bodies(reading)["1"]["findings"]] == ["CN1", "CN2"]
+    assert [f["code"] for f in bodies_by_id(reading)["1"]["findings"]] == ["CN1", "CN2"]
 
 
 def test_a_bad_item_rejects_its_record_with_the_reason(run) -> None:
@@ -88,7 +70,7 @@ def test_a_bad_item_rejects_its_record_with_the_reason(run) -> None:
     assert [(one.row, one.column, one.reason) for one in reading.rejects] == [
         (1, "code", "is empty")
     ]
-    assert set(bodies(reading)) == {"2"}
+    assert set(bodies_by_id(reading)) == {"2"}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +122,7 @@ COUNCIL_ROWS = (
 
 def test_a_council_with_a_title_above_and_hazards_in_one_cell(run) -> None:
     reading = run(COUNCIL, COUNCIL_ROWS.encode("cp1252"))
-    found = bodies(reading)
+    found = bodies_by_id(reading)
     assert [f["code"] for f in found["H/1"]["findings"]] == ["damp", "falls-stairs"]
     assert found["H/1"]["inspected_at"] == "2024-12-31T00:00:00+00:00"
     assert found["H/1"]["property"]["address"]["line1"] == "1 St John’s Road"
@@ -191,7 +173,7 @@ findings:
     ]
     columns = [{"id": n} for n in range(13)]
     reading = run(map_, {"meta": {"view": {"columns": columns}}, "data": data}, "rows.json")
-    (body,) = bodies(reading).values()
+    (body,) = bodies_by_id(reading).values()
     assert body["inspected_at"] == "2024-01-02T00:00:00-06:00"
     assert (body["property"]["latitude"], body["property"]["longitude"]) == (41.8756, -87.6244)
     assert [f["code"] for f in body["findings"]] == ["CN104015", "CN190019"]
@@ -231,7 +213,7 @@ fields:
     if meant is None:
         assert [one.column for one in reading.rejects] == ["attributes.VISITED"]
     else:
-        assert bodies(reading)["77"]["inspected_at"] == meant
+        assert bodies_by_id(reading)["77"]["inspected_at"] == meant
 
 
 def test_commas_in_coordinates(run) -> None:
@@ -253,7 +235,7 @@ fields:
         "2;31.12.2025;Brückenstraße 5;52.516,3;13,3777\n"
     )
     reading = run(map_, rows.encode("iso-8859-1"))
-    place = bodies(reading)["1"]["property"]
+    place = bodies_by_id(reading)["1"]["property"]
     assert (place["latitude"], place["longitude"]) == (52.5163, 13.3777)
     assert place["address"]["line1"] == "Brückenstraße 4"
     assert [(one.row, one.column) for one in reading.rejects] == [(3, "Breite")]
@@ -294,7 +276,7 @@ def test_an_inspection_that_no_request_can_hold_is_rejected(run) -> None:
     assert [(one.row, one.reason) for one in reading.rejects] == [
         (1, "has 254 KiB; at most 240 are taken")
     ]
-    assert set(bodies(reading)) == {"2"}
+    assert set(bodies_by_id(reading)) == {"2"}
     assert reading.lost == 1
 
 

@@ -9,36 +9,21 @@ import pytest
 from handoff_cli.inspection_import import FileRefused, ImportRefused, load_map, read, write_rejects
 from hypothesis import given
 from hypothesis import strategies as st
+from support.exports import MAP, read_export, reasons
 
-MAP = """\
-format: csv
-source: test
-timezone: America/New_York
-fields:
-  source_id: {column: id}
-  inspected_at: {column: at, format: ["%m/%d/%Y %H:%M", "%m/%d/%Y"]}
-  property.address.line1: {column: addr}
-"""
 CSV = "id,at,addr\n007,01/02/2024,1 Elm St\n008,07/02/2024 13:05,2 Elm St\n"
 
 
 @pytest.fixture
 def run(tmp_path: Path):
     def _run(data: str | bytes, map_: str = MAP, name: str = "export.csv"):
-        (tmp_path / "map.yaml").write_text(map_)
-        path = tmp_path / name
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return read(load_map(str(tmp_path / "map.yaml")), path)
+        return read_export(tmp_path, map_, data, name)
 
     return _run
 
 
 def bodies(reading) -> list[dict]:
     return [inspection.body for inspection in reading.inspections]
-
-
-def reasons(reading) -> list[tuple[int, str | None, str]]:
-    return [(one.row, one.column, one.reason) for one in reading.rejects]
 
 
 def test_the_plain_case(run) -> None:

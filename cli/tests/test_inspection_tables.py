@@ -3,36 +3,20 @@
 from pathlib import Path
 
 import pytest
-from handoff_cli.inspection_import import ImportRefused, load_map, read
-
-MAP = """\
-format: csv
-source: test
-timezone: America/New_York
-fields:
-  source_id: {column: id}
-  inspected_at: {column: at, format: "%m/%d/%Y"}
-  property.address.line1: {column: addr}
-"""
+from handoff_cli.inspection_import import ImportRefused
+from support.exports import MAP, read_export, reasons
 
 
 @pytest.fixture
 def run(tmp_path: Path):
     def _run(data: str | bytes, map_: str = MAP, name: str = "export.csv"):
-        (tmp_path / "map.yaml").write_text(map_)
-        path = tmp_path / name
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return read(load_map(str(tmp_path / "map.yaml")), path)
+        return read_export(tmp_path, map_, data, name)
 
     return _run
 
 
 def ids(reading) -> list[str]:
     return [one.body["source_id"] for one in reading.inspections]
-
-
-def reasons(reading) -> list[tuple[int, str | None, str]]:
-    return [(one.row, one.column, one.reason) for one in reading.rejects]
 
 
 # Rows that are meant
