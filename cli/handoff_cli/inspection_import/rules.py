@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -48,6 +49,23 @@ Texts = Annotated[frozenset[str], BeforeValidator(_texts)]
 """Texts of a cell; one or a list."""
 
 
+def compile_pattern(given: str) -> re.Pattern[str]:
+    """Compile a regular expression. Raises ValueError that says what is wrong with it."""
+    try:
+        return re.compile(given)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"'{given}' is no regular expression: {error}") from error
+
+
+def _is_pattern(given: str) -> str:
+    compile_pattern(given)
+    return given
+
+
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
+"""A regular expression."""
+
+
 class FieldRule(Model):
     """Where a field's value comes from and what is done with it.
 
@@ -60,7 +78,7 @@ class FieldRule(Model):
     value: str | None = None
     format: str | list[str] | None = None
     values: dict[str, str | None] = {}
-    pattern: str | None = None
+    pattern: Pattern | None = None
     default: str | None = None
     required: bool = True
 
@@ -70,13 +88,6 @@ class FieldRule(Model):
         if not isinstance(given, dict):
             # ValueError, since Pydantic reports no TypeError.
             raise ValueError("must be a rule such as {column: some column}")  # noqa: TRY004
-        return given
-
-    @field_validator("pattern")
-    @classmethod
-    def _pattern(cls, given: str | None) -> str | None:
-        if given is not None:
-            compile_pattern(given)
         return given
 
     @field_validator("template")
@@ -125,15 +136,9 @@ class FieldRule(Model):
 class Keyword(Model):
     """Words in a finding's text (a regular expression, letter case ignored) that mean a code."""
 
-    match: str = Field(min_length=1)
+    match: Pattern = Field(min_length=1)
     code: str = Field(min_length=1)
     scheme: str | None = None
-
-    @field_validator("match")
-    @classmethod
-    def _match(cls, given: str) -> str:
-        compile_pattern(given)
-        return given
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -152,14 +157,7 @@ class Condition(Model):
 
     column: str = Field(min_length=1)
     among: Texts | None = Field(default=None, alias="in")
-    pattern: str | None = None
-
-    @field_validator("pattern")
-    @classmethod
-    def _pattern(cls, given: str | None) -> str | None:
-        if given is not None:
-            compile_pattern(given)
-        return given
+    pattern: Pattern | None = None
 
     @model_validator(mode="after")
     def _one_test(self) -> "Condition":
@@ -204,14 +202,6 @@ class Bounds(Model):
         if self.west <= self.east:
             return self.west <= longitude <= self.east
         return longitude >= self.west or longitude <= self.east
-
-
-def compile_pattern(given: str) -> re.Pattern[str]:
-    """Compile a regular expression. Raises ValueError that says what is wrong with it."""
-    try:
-        return re.compile(given)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"'{given}' is no regular expression: {error}") from error
 
 
 @lru_cache(maxsize=1024)
