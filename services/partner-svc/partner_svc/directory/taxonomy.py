@@ -34,7 +34,7 @@ class Taxonomy:
         """The term as HSDS shapes it. Of a 211/AIRS term the code alone: its name is licensed."""
         if id_ not in self._entities:  # Thousands of services have a few hundred terms.
             self._entities[id_] = self._entity(id_)
-        return self._entities[id_] | {}
+        return dict(self._entities[id_])
 
     def _entity(self, id_: str) -> Entity:
         values = self.values.get(id_, {})
