@@ -123,7 +123,7 @@ def test_mistakes_have_their_line(write, old: str, new: str, line: int, words: s
 
 
 def test_an_unknown_name(write) -> None:
-    with pytest.raises(FileRefused, match=r"no shipped map \(there are: .*boston"):
+    with pytest.raises(FileRefused, match=r"^atlantis: is no shipped map \(there are: .*boston"):
         load_map("atlantis")
     with pytest.raises(FileRefused, match="cannot be read"):
         load_map("none/such.yaml")

@@ -190,7 +190,7 @@ def load_map(name_or_path: str) -> InspectionMap:
     if not shipped:
         known = ", ".join(shipped_maps()) or "none"
         message = f"is no shipped map (there are: {known}) and no .yaml file"
-        raise FileRefused(path, [Fault(1, "", message)])
+        raise FileRefused(path, [Fault(0, "", message)])
     main, *others = (_load(one) for one in shipped)
     main._alternatives = tuple(others)
     return main

@@ -36,7 +36,7 @@ _WANTS_TEXT = frozenset({"string_type", "enum", "literal_error"})
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing to mend: its line (from 1), the field's dotted path, and what is wrong."""
+    """One thing to mend: its line (from 1; 0: the file), the field's dotted path, what is wrong."""
 
     line: int
     field: str
@@ -53,7 +53,7 @@ class FileRefused(Exception):
 
     def __str__(self) -> str:
         return "\n".join(
-            f"{self.path}:{fault.line}: "
+            (f"{self.path}:{fault.line}: " if fault.line else f"{self.path}: ")
             + (f"field '{fault.field}': " if fault.field else "")
             + fault.message
             for fault in self.faults
@@ -118,7 +118,7 @@ def parse(path: Path) -> Document:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise _refused(path, 1, f"cannot be read: {error.strerror}") from error
+        raise _refused(path, 0, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise _refused(path, line, "is not UTF-8 text here; save the file as UTF-8") from error
