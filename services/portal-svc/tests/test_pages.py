@@ -71,6 +71,30 @@ async def test_pages_are_strict(visit, a_person) -> None:
         assert (await browser.get("/static/../app.py")).status_code == 404
 
 
+async def test_an_address_that_is_not_there_is_a_page_for_people_only(visit, a_person) -> None:
+    html = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with visit(None) as stranger:
+        page = await stranger.get("/nowhere", headers=html)
+        assert page.status_code == 404
+        assert "Page not found" in page.text
+        assert page.headers["content-security-policy"].startswith("default-src 'self';")
+        assert (await stranger.head("/nowhere", headers=html)).status_code == 404
+        for path in ("/portal/v1/nowhere", "/oauth/nowhere", "/static/nowhere.css"):
+            program = await stranger.get(path, headers=html)
+            assert program.status_code == 404
+            assert program.headers["content-type"] == "application/problem+json"
+        for refused in (
+            await stranger.get("/nowhere"),
+            await stranger.post("/nowhere", headers=html),
+            await stranger.post("/sign-out/nowhere", headers=html),
+        ):
+            assert refused.headers["content-type"] == "application/problem+json"
+    async with visit(await a_person("inspector", language="es")) as browser:
+        page = await browser.get("/pages/nowhere", headers=html)
+        assert (page.status_code, "Página no encontrada" in page.text) == (404, True)
+        assert '<a href="/">' in page.text
+
+
 async def test_a_page_speaks_the_language_that_was_chosen(visit, a_person) -> None:
     person = await a_person("inspector", language="es")
     async with visit(person) as browser:

@@ -22,7 +22,7 @@ from handoff_kit.http.preconditions import (
     etag,
     require_if_match,
 )
-from handoff_kit.http.problems import problem_response
+from handoff_kit.http.problems import on_http_exception, problem_response
 from handoff_kit.http.responses import Json, json_response
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "idempotency_header",
     "json_body",
     "json_response",
+    "on_http_exception",
     "page_of",
     "parse",
     "parse_idempotency_key",

@@ -155,7 +155,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     return problem_response(Invalid(errors=found))
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
+async def on_http_exception(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, and 400 of FastAPI for a body that it cannot read."""
     assert isinstance(error, HTTPException)
     if error.status_code == 400:
@@ -181,4 +181,4 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Answer every failure but an unexpected one, which is `edge`'s."""
     app.add_exception_handler(HandoffError, _on_handoff_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HTTPException, on_http_exception)

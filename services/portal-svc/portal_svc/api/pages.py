@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from handoff_kit.auth import PUBLIC
 from handoff_kit.clock import Clock
 from handoff_kit.db import Database
-from handoff_kit.http import problem_response
+from handoff_kit.http import on_http_exception, problem_response
 from starlette.responses import RedirectResponse, Response
 
 from portal_svc.api.render import Renderer
@@ -23,6 +23,7 @@ from portal_svc.domain.pages import PAGES, PageKey, pages_of
 from portal_svc.handlers import reading
 from portal_svc.tables.lists import MOST_ROWS
 
+_PROGRAMS = ("/portal/", "/oauth/", "/static/")
 Read = Callable[[Visitor], Awaitable[dict[str, Any]]]
 
 
@@ -97,7 +98,7 @@ def _add_page(
 
 
 def add_page_failures(app: FastAPI, sessions: Sessions, renderer: Renderer) -> None:
-    """Answer people with pages: sign in first, or nothing here."""
+    """Answer people with pages: sign in first, or nothing here; a program gets its problem+json."""
 
     async def sign_in_needed(request: Request, error: Exception) -> Response:
         assert isinstance(error, SignInNeeded)
@@ -111,5 +112,12 @@ def add_page_failures(app: FastAPI, sessions: Sessions, renderer: Renderer) -> N
             "message.html", request, visitor, status=404, message="not-found", way_home=True
         )
 
+    async def no_such_path(request: Request, error: Exception) -> Response:
+        asked = request.method in {"GET", "HEAD"} and not request.url.path.startswith(_PROGRAMS)
+        if asked and "text/html" in request.headers.get("accept", ""):
+            return await not_visible(request, error)
+        return await on_http_exception(request, error)
+
+    app.add_exception_handler(404, no_such_path)
     app.add_exception_handler(SignInNeeded, sign_in_needed)
     app.add_exception_handler(PageNotVisible, not_visible)
