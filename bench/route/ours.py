@@ -33,9 +33,6 @@ class Timed:
     async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> Reader:
         return _TimedReader(self, await self._log.reader(group, topics, lookup))
 
-    async def create_topics(self, topics: Mapping[str, tuple[int, float | None]]) -> None:
-        await self._log.create_topics(topics)
-
     async def close(self) -> None:
         await self._log.close()
 
@@ -77,7 +74,7 @@ async def prepare(*, url: str, admin_url: str, number: int) -> dict[str, Any]:
         said = outgoing(directory(), "partner")
         await publisher.send(said)
         stop = asyncio.Event()
-        log = PostgresLog(url, context.db.sets_role, stage.wakes)
+        log = PostgresLog(url, stage.wakes)
         runner = GroupRunner(context.db, groups["referral-directory"], log, stage.wakes)
         running = asyncio.create_task(runner.run(stop))
         await until(lambda: runner.consumer.applied >= len(said))
@@ -158,7 +155,7 @@ async def route(*, url: str, number: int, bootstrap: str | None = None) -> dict[
     step: Any = Sender("referral", publisher) if publisher else Mover("referral", stage.wakes)
     relay = Relay(url, "referral", step, stage.wakes)
     kafka = KafkaLog(settings.kafka()) if bootstrap else None
-    log = Timed(kafka or PostgresLog(url, context.db.sets_role, stage.wakes))
+    log = Timed(kafka or PostgresLog(url, stage.wakes))
     runner = GroupRunner(context.db, group, log, stage.wakes)
     work = [asyncio.create_task(relay.run(stop))]
     await until(lambda: relay.active)

@@ -61,7 +61,9 @@ def stand(admin) -> Callable[..., Awaitable[None]]:
 @pytest.fixture
 async def embedded(database) -> AsyncIterator[tuple[Log, Publisher]]:
     publisher = PostgresPublisher(database.url, ROLE)
-    yield PostgresLog(database.url, ROLE), publisher
+    log = PostgresLog(database.url)
+    yield log, publisher
+    await log.close()
     await publisher.close()
 
 

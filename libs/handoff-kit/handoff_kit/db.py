@@ -11,8 +11,10 @@ Both take their role by the ``role`` start-up parameter; the tenant is transacti
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -102,58 +104,57 @@ async def connect(
     return connection
 
 
-class Database:
-    """The pools of one service. Connections are made when needed and closed when idle."""
+def role_made(role: str) -> str:
+    """The statement that makes a role without any power of its own, where it is missing.
 
-    def __init__(self, dsn: str, service: str, *, max_size: int = 6) -> None:
-        self.dsn = dsn
-        self.service = service
-        self._max_size = max_size
-        self._pools: dict[str, asyncpg.Pool] = {}
+    Roles belong to the cluster: another database of it may have made them already.
+    """
+    return (
+        "DO $$ BEGIN"
+        f" CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;"
+        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    )
+
+
+class Pool:
+    """Connections of one role, made when needed and closed when idle."""
+
+    def __init__(
+        self,
+        dsn: str,
+        role: str,
+        *,
+        name: str,
+        max_size: int,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._made = partial(
+            asyncpg.create_pool,
+            dsn,
+            min_size=0,
+            max_size=max_size,
+            max_inactive_connection_lifetime=30,
+            init=prepare,
+            timeout=10,
+            server_settings={"application_name": name, "role": role, **settings},
+            record_class=Record,
+            connection_class=_Pooled,
+        )
+        self._pool: asyncpg.Pool | None = None
         self._lock = asyncio.Lock()
 
-    @property
-    def tenant_role(self) -> str:
-        return f"handoff_{self.service}"
-
-    @property
-    def sets_role(self) -> str:
-        return f"handoff_{self.service}_sets"
-
-    async def _pool(self, role: str) -> asyncpg.Pool:
-        pool = self._pools.get(role)
-        if pool is not None:
-            return pool
-        async with self._lock:
-            if role not in self._pools:
-                idle = IDLE_SET_SECONDS if role == self.sets_role else _IDLE_READ_SECONDS
-                self._pools[role] = await asyncpg.create_pool(
-                    self.dsn,
-                    min_size=0,
-                    max_size=self._max_size,
-                    max_inactive_connection_lifetime=30,
-                    init=prepare,
-                    timeout=10,
-                    server_settings={
-                        "application_name": f"handoff-{self.service}",
-                        "role": role,
-                        "search_path": f"{self.service},pg_catalog",
-                        "lock_timeout": f"{LOCK_SECONDS}s",
-                        "idle_in_transaction_session_timeout": f"{idle}s",
-                        # A plan made while a table was empty must not stay when it has grown.
-                        "enable_seqscan": "off" if role == self.sets_role else "on",
-                        "jit": "off",
-                    },
-                    record_class=Record,
-                    connection_class=_Pooled,
-                )
-            return self._pools[role]
+    async def _ready(self) -> asyncpg.Pool:
+        if self._pool is None:
+            async with self._lock:
+                if self._pool is None:
+                    self._pool = await self._made()
+        return self._pool
 
     @asynccontextmanager
-    async def _acquire(self, role: str) -> AsyncIterator[Connection]:
+    async def acquire(self) -> AsyncIterator[Connection]:
         """Raises: Unavailable when no connection is to be had in five seconds."""
         try:
-            pool = await self._pool(role)
+            pool = await self._ready()
             connection = await pool.acquire(timeout=5)
         except DATABASE_AWAY as error:
             raise Unavailable("the database cannot be reached now; try again") from error
@@ -165,6 +166,48 @@ class Database:
         finally:
             await pool.release(connection, timeout=5)
 
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except TimeoutError:
+                pool.terminate()
+
+
+class Database:
+    """The pools of one service."""
+
+    def __init__(self, dsn: str, service: str, *, max_size: int = 6) -> None:
+        self.dsn = dsn
+        self.service = service
+        self._tenant = self._pool(self.tenant_role, max_size, _IDLE_READ_SECONDS, seqscan="on")
+        # A plan made while a table was empty must not stay when it has grown.
+        self._sets = self._pool(self.sets_role, max_size, IDLE_SET_SECONDS, seqscan="off")
+
+    def _pool(self, role: str, max_size: int, idle: int, seqscan: str) -> Pool:
+        return Pool(
+            self.dsn,
+            role,
+            name=f"handoff-{self.service}",
+            max_size=max_size,
+            settings={
+                "search_path": f"{self.service},pg_catalog",
+                "lock_timeout": f"{LOCK_SECONDS}s",
+                "idle_in_transaction_session_timeout": f"{idle}s",
+                "enable_seqscan": seqscan,
+                "jit": "off",
+            },
+        )
+
+    @property
+    def tenant_role(self) -> str:
+        return f"handoff_{self.service}"
+
+    @property
+    def sets_role(self) -> str:
+        return f"handoff_{self.service}_sets"
+
     @asynccontextmanager
     async def sets(self, *, snapshot: bool = False) -> AsyncIterator[Connection]:
         """A transaction that may hold several agencies. Commits unless the block raises.
@@ -173,7 +216,7 @@ class Database:
         """
         isolation = "repeatable_read" if snapshot else "read_committed"
         async with (
-            self._acquire(self.sets_role) as connection,
+            self._sets.acquire() as connection,
             connection.transaction(isolation=isolation),
         ):
             yield connection
@@ -182,7 +225,7 @@ class Database:
     async def tenant(self, agency: str) -> AsyncIterator[Connection]:
         """A read-only transaction that sees the rows of *agency* alone."""
         async with (
-            self._acquire(self.tenant_role) as connection,
+            self._tenant.acquire() as connection,
             connection.transaction(readonly=True),
         ):
             await connection.execute("SELECT set_config('handoff.agency', $1, true)", agency)
@@ -193,8 +236,8 @@ class Database:
 
         Raises: RoleTooPowerful, naming the role.
         """
-        for role in (self.tenant_role, self.sets_role):
-            async with self._acquire(role) as connection:
+        for role, pool in ((self.tenant_role, self._tenant), (self.sets_role, self._sets)):
+            async with pool.acquire() as connection:
                 row = await connection.fetchrow(
                     "SELECT current_user AS name, rolsuper OR rolbypassrls AS powerful,"
                     " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
@@ -211,7 +254,7 @@ class Database:
     async def ready(self) -> bool:
         """Whether a statement can be run now."""
         try:
-            async with self._acquire(self.sets_role) as connection:
+            async with self._sets.acquire() as connection:
                 await connection.fetchval("SELECT 1")
         except Unavailable:
             return False
@@ -220,12 +263,8 @@ class Database:
         return True
 
     async def close(self) -> None:
-        for pool in self._pools.values():
-            try:
-                await asyncio.wait_for(pool.close(), 5)
-            except TimeoutError:
-                pool.terminate()
-        self._pools.clear()
+        await self._tenant.close()
+        await self._sets.close()
 
 
 __all__ = [
@@ -233,8 +272,10 @@ __all__ = [
     "DATABASE_AWAY",
     "Connection",
     "Database",
+    "Pool",
     "Record",
     "RoleTooPowerful",
     "connect",
     "prepare",
+    "role_made",
 ]

@@ -6,6 +6,8 @@ start-up parameter, which the login role may do as its member.
 
 from alembic import op
 
+from handoff_kit.db import role_made
+
 # Tables of the kit in each service's schema; delivery.md says what each is for.
 KIT_TABLES = """
 CREATE TABLE {s}.outbox (
@@ -76,12 +78,7 @@ def start(schema: str) -> None:
     tenant, sets = f"handoff_{schema}", f"handoff_{schema}_sets"
     op.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for role in (tenant, sets):
-        # Roles belong to the cluster: another database of it may have made them already.
-        op.execute(
-            "DO $$ BEGIN"
-            f" CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;"
-            " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-        )
+        op.execute(role_made(role))
         op.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
     _run(KIT_TABLES.format(s=schema))
     for table in SETS_ONLY:

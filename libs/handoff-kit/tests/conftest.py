@@ -111,13 +111,21 @@ class Bus:
 async def bus(request, database, db) -> AsyncIterator[Bus]:
     wakes = Wakes()
     if request.param == "embedded":
+        logs: list[PostgresLog] = []
+
+        def new_log() -> Log:
+            logs.append(PostgresLog(database.url, wakes))
+            return logs[-1]
+
         yield Bus(
             "embedded",
-            lambda: PostgresLog(database.url, db.sets_role, wakes),
+            new_log,
             PostgresPublisher(database.url, db.sets_role, wakes),
             lambda: Mover("toy", wakes),
             wakes,
         )
+        for log in logs:
+            await log.close()
         return
     settings = KafkaSettings(request.getfixturevalue("kafka_bootstrap"))
     await KafkaLog(settings).create_topics(

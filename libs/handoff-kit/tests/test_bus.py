@@ -4,9 +4,12 @@ import asyncio
 import time
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
+from handoff_kit.bus.kafka import KafkaLog
 from handoff_kit.bus.ports import Record, Rejected
+from handoff_kit.bus.postgres import PostgresLog
 from handoff_kit.consumer import Consumer
 from handoff_kit.db import connect
 from handoff_kit.errors import Transient
@@ -49,7 +52,7 @@ async def test_the_log_tells_of_a_restricted_record_only_the_minute(bus, admin, 
     """Else two records of one moment would join a household's two cases."""
     topics = ("handoff.cases", "handoff.restricted.cases")
     if bus.settings is not None:
-        await bus.new_log().create_topics(dict.fromkeys(topics, (12, None)))
+        await KafkaLog(bus.settings).create_topics(dict.fromkeys(topics, (12, None)))
     usual, restricted = (outgoing(closed(uuid4()), 1)._replace(topic=topic) for topic in topics)
     while time.time() % 60 > 58:  # The minute must not change in between.
         await asyncio.sleep(0.1)
@@ -362,3 +365,37 @@ async def test_f12_a_zombie_is_fenced(db, admin, group, closed, outgoing, applie
     with pytest.raises(Transient):
         await zombie.process(records[:1])
     assert (await applied(admin, [case]))[str(case)] == [1, 2]
+
+
+async def test_readers_of_a_process_share_a_connection_that_sees_the_log_alone(database, admin):
+    log, groups = PostgresLog(database.url), [f"idle-{n}-{uuid4().hex[:6]}" for n in range(7)]
+
+    async def lookup(places):
+        return dict.fromkeys(places, 0)
+
+    async def read(group: str) -> set[str]:
+        reader = await log.reader(group, ["handoff.cases"], lookup)
+        for _ in range(3):
+            await reader.fetch(10, 0.1)
+        return {topic for topic, _ in reader.assigned()}
+
+    try:
+        assert await asyncio.gather(*map(read, groups)) == [{"handoff.cases"}] * 7
+        found = await admin.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'handoff-read'"
+            " AND datname = current_database()"
+        )
+        assert 1 <= found <= 4
+        async with log._pool.acquire() as connection:
+            for statement in (
+                "SELECT FROM toy.outbox",
+                "SELECT FROM toy.parked",
+                "INSERT INTO bus.head VALUES ('handoff.cases', 0, 1)",
+                "INSERT INTO bus.topic VALUES ('mine', 1, 1)",
+                "DELETE FROM bus.log",
+                "SELECT bus.forget(1)",
+            ):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(statement)
+    finally:
+        await log.close()

@@ -29,7 +29,7 @@ async def test_f32_a_connection_used_again_after_a_failure_shows_nothing_of_the_
                 raise Transient("the handler fails")
         async with db.tenant("elsewhere") as connection:
             assert await seen(connection) == 0
-        async with db._acquire(db.tenant_role) as connection:  # Nobody said for whom.
+        async with db._tenant.acquire() as connection:  # Nobody said for whom.
             assert await seen(connection) == 0
         async with db.tenant("test-city") as connection:
             assert await seen(connection) == 1

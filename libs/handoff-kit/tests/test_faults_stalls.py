@@ -170,7 +170,7 @@ async def apply(tx, events):
 async def main():
     db, wakes = Database(dsn, "toy"), Wakes()
     group = Group(name, frozenset({CaseClosed}), apply, topics=("handoff.cases",))
-    log = PostgresLog(dsn, db.sets_role, wakes)
+    log = PostgresLog(dsn, wakes)
     await GroupRunner(db, group, log, wakes).run(asyncio.Event())
 
 asyncio.run(main())

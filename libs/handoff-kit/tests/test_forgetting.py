@@ -68,15 +68,15 @@ async def test_f18_a_group_that_was_slower_goes_on_where_the_log_begins_and_says
     async def lookup(places):
         return dict.fromkeys(places, 0)
 
-    reader = await PostgresLog(database.url, db.sets_role, Wakes()).reader(
-        "slow", [INBOUND], lookup
-    )
+    log = PostgresLog(database.url, Wakes())
+    reader = await log.reader("slow", [INBOUND], lookup)
     try:
         (found,) = await reader.fetch(10, 1.0)
         assert (found.key, found.headers["ce_sequence"], found.offset) == (key, "3", 2)
         assert set((await reader.lag()).values()) == {0}
     finally:
         await reader.close()
+        await log.close()
     assert "before 2 are gone from the log; group slow stands at 0" in caplog.text
 
 

@@ -90,13 +90,9 @@ class Reader(Protocol):
 
 
 class Log(Protocol):
-    """A log that can be read by groups and checked at start."""
+    """A log that groups read."""
 
     async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> Reader: ...
-
-    async def create_topics(self, topics: Mapping[str, tuple[int, float | None]]) -> None:
-        """Make what is missing: name → (partitions, seconds kept or None). Never changes one."""
-        ...
 
     async def close(self) -> None: ...
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import orjson
 
@@ -17,12 +18,14 @@ from handoff_kit.bus.ports import (
     Rejected,
     tell_of_lost,
 )
-from handoff_kit.bus.schema import BUS_GRANTS, BUS_TABLES, WRITTEN_AT
-from handoff_kit.db import DATABASE_AWAY, Connection, connect
+from handoff_kit.bus.schema import BUS_GRANTS, BUS_READER, BUS_TABLES, READER, WRITTEN_AT
+from handoff_kit.db import AWAY, DATABASE_AWAY, Connection, Pool, connect, role_made
 from handoff_kit.errors import Transient
 from handoff_kit.wakes import Wakes
 
 POLL_SECONDS = 0.25
+# Of all readers of a process together; when nothing comes they need one.
+_CONNECTIONS = 4
 # A member that has not been seen for this long has lost its partitions.
 MEMBER_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 1.0
@@ -54,11 +57,21 @@ FROM behind b, LATERAL (SELECT * FROM bus.log l WHERE l.topic = b.t AND l.partit
 """
 
 
-async def create_schema(connection: Connection, roles: Sequence[str]) -> None:
-    """Create the log's tables and let *roles* use them; harmless when they are there."""
-    for statement in (BUS_TABLES + BUS_GRANTS.format(roles=", ".join(roles))).split(";\n"):
+async def create_schema(
+    connection: Connection, roles: Sequence[str], app_role: str | None = None
+) -> None:
+    """Create the log's tables and let *roles* use them; harmless when they are there.
+
+    *app_role*, who logs in, may read as `READER` from then on.
+    """
+    await connection.execute(role_made(READER))
+    for statement in (BUS_TABLES + BUS_READER + BUS_GRANTS.format(roles=", ".join(roles))).split(
+        ";\n"
+    ):
         if statement.strip():
             await connection.execute(statement)
+    if app_role:
+        await connection.execute(f'GRANT {READER} TO "{app_role}"')
 
 
 async def create_topics(
@@ -84,21 +97,18 @@ async def forget_old_records(connection: Connection) -> int:
 
 
 class PostgresLog:
-    """Opens readers on the embedded log. *role* is the reading service's role for sets."""
+    """Opens readers on the embedded log. They share connections, in a role for reading it alone."""
 
-    def __init__(self, dsn: str, role: str, wakes: Wakes | None = None) -> None:
-        self._dsn = dsn
-        self._role = role
+    def __init__(self, dsn: str, wakes: Wakes | None = None) -> None:
+        self._pool = Pool(dsn, READER, name="handoff-read", max_size=_CONNECTIONS)
         self._wakes = wakes or Wakes()
         # Names of closed readers. The next one takes one over, with what the database still holds
         # for it: else a reader that lost its connection would keep its partitions for five seconds.
         self._names: dict[str, list[str]] = {}
 
     async def reader(self, group: str, topics: Sequence[str], lookup: Lookup) -> "PostgresReader":
-        connection = await connect(self._dsn, self._role, name=f"handoff-read-{group}")
-        reader = PostgresReader(
-            connection, group, topics, lookup, self._wakes, self._names.setdefault(group, [])
-        )
+        names = self._names.setdefault(group, [])
+        reader = PostgresReader(self._pool, group, topics, lookup, self._wakes, names)
         try:
             await reader.join()
         except BaseException:
@@ -106,15 +116,8 @@ class PostgresLog:
             raise
         return reader
 
-    async def create_topics(self, topics: Mapping[str, tuple[int, float | None]]) -> None:
-        connection = await connect(self._dsn, self._role)
-        try:
-            await create_topics(connection, topics)
-        finally:
-            await connection.close()
-
     async def close(self) -> None:
-        """Readers close themselves."""
+        await self._pool.close()
 
 
 class PostgresReader:
@@ -126,14 +129,14 @@ class PostgresReader:
 
     def __init__(
         self,
-        connection: Connection,
+        pool: Pool,
         group: str,
         topics: Sequence[str],
         lookup: Lookup,
         wakes: Wakes,
         names: list[str],
     ) -> None:
-        self._connection = connection
+        self._pool = pool
         self._group = group
         self._topics = sorted(topics)
         self._lookup = lookup
@@ -146,11 +149,16 @@ class PostgresReader:
         self._beat = 0.0
         self._look_at = 0.0  # When all partitions are looked at, woken or not.
 
+    async def _fetch(self, statement: str, *values: object) -> list[Any]:
+        async with self._pool.acquire() as connection:
+            rows: list[Any] = await connection.fetch(statement, *values)
+        return rows
+
     async def join(self) -> None:
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:
-        rows = await self._connection.fetch(
+        rows = await self._fetch(
             "WITH me AS (INSERT INTO bus.member VALUES ($1, $2, clock_timestamp())"
             "  ON CONFLICT (group_name, member) DO UPDATE SET seen_at = clock_timestamp()),"
             " gone AS (DELETE FROM bus.member WHERE group_name = $1 AND member <> $2"
@@ -166,7 +174,7 @@ class PostgresReader:
         mine, count = members.index(self._member), len(members)
         owned = {
             (row["name"], p)
-            for row in await self._connection.fetch(
+            for row in await self._fetch(
                 "SELECT name, partitions FROM bus.topic WHERE name = ANY($1::text[])", self._topics
             )
             for p in range(row["partitions"])
@@ -180,7 +188,7 @@ class PostgresReader:
     async def _stand(self, places: Iterable[Place]) -> dict[Place, int]:
         """Where the database stands on *places*, loudly if the log has lost that place."""
         positions = dict.fromkeys(places, 0) | dict(await self._lookup(sorted(places)))
-        lost = await self._connection.fetch(
+        lost = await self._fetch(
             _LOST,
             [topic for topic, _ in positions],
             [partition for _, partition in positions],
@@ -219,7 +227,7 @@ class PostgresReader:
 
     async def _all_ends(self) -> dict[Place, int]:
         """Where each partition ends."""
-        heads = await self._connection.fetch(_HEADS, self._topics)
+        heads = await self._fetch(_HEADS, self._topics)
         return {(row["topic"], row["partition"]): row["next_offset"] for row in heads}
 
     async def _ends_of(self, woken: set[str]) -> dict[Place, int]:
@@ -253,7 +261,7 @@ class PostgresReader:
 
     async def _read_ahead(self, places: Sequence[Place], share: int) -> dict[Place, int]:
         """Read up to *share* records of each; where the log ends, for those that had any."""
-        rows = await self._connection.fetch(
+        rows = await self._fetch(
             _AHEAD,
             [topic for topic, _ in places],
             [partition for _, partition in places],
@@ -294,15 +302,14 @@ class PostgresReader:
 
     async def close(self) -> None:
         self._wakes.unsubscribe(self._woken)
-        with contextlib.suppress(*DATABASE_AWAY):  # It would be missed soon enough anyway.
-            await self._connection.execute(
-                "DELETE FROM bus.member WHERE group_name = $1 AND member = $2",
-                self._group,
-                self._member,
-                timeout=2,
-            )
+        with contextlib.suppress(*AWAY):  # It would be missed soon enough anyway.
+            async with asyncio.timeout(2):
+                await self._fetch(
+                    "DELETE FROM bus.member WHERE group_name = $1 AND member = $2",
+                    self._group,
+                    self._member,
+                )
         self._names.append(self._member)
-        self._connection.terminate()
 
 
 class PostgresPublisher:

@@ -40,13 +40,20 @@ WRITTEN_AT = (
     " THEN date_trunc('minute', now()) ELSE now() END"
 )
 
-# Everybody who relays or reads needs these; the log's rows carry no resident fact. Nobody may
-# delete from the log: `bus.forget` lets go of what a topic keeps no longer, and of nothing else.
+# Who reads the log for the groups of a worker sees the log and nothing of any service.
+READER = "handoff_log"
+BUS_READER = f"""
+GRANT USAGE ON SCHEMA bus TO {READER};
+GRANT SELECT ON bus.topic, bus.head, bus.log TO {READER};
+GRANT SELECT, INSERT, UPDATE, DELETE ON bus.member TO {READER};
+"""
+
+# Every relay needs these; the log's rows carry no resident fact. Nobody may delete from the log:
+# `bus.forget` lets go of what a topic keeps no longer, and of nothing else.
 BUS_GRANTS = """
 GRANT USAGE ON SCHEMA bus TO {roles};
 GRANT SELECT ON bus.topic TO {roles};
 GRANT SELECT, INSERT, UPDATE ON bus.head TO {roles};
 GRANT SELECT, INSERT ON bus.log TO {roles};
-GRANT SELECT, INSERT, UPDATE, DELETE ON bus.member TO {roles};
 GRANT EXECUTE ON FUNCTION bus.forget TO {roles};
 """

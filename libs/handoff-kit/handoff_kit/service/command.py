@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from event_schemas.registry import TOPICS
 
-from handoff_kit.bus.ports import Log
 from handoff_kit.bus.postgres import create_schema, create_topics
 from handoff_kit.db import connect
 from handoff_kit.service.api import run_api
@@ -17,6 +17,9 @@ from handoff_kit.service.worker import run_worker
 from handoff_kit.settings import CoreSettings, SettingsRefused, read
 from handoff_kit.telemetry import TelemetrySettings, configure_logging, setup
 
+if TYPE_CHECKING:
+    from handoff_kit.bus.kafka import KafkaLog
+
 
 async def run_migrate(
     services: Sequence[Service],
@@ -24,7 +27,7 @@ async def run_migrate(
     app_role: str | None,
     *,
     bus: str,
-    log_: Log | None = None,
+    log_: "KafkaLog | None" = None,
 ) -> list[str]:
     """Bring every schema to its newest revision and make the topics; names what was changed."""
     from handoff_kit import migrate as migrations_  # Loads Alembic, which nothing else needs.
@@ -44,7 +47,7 @@ async def run_migrate(
     if bus == "embedded":
         connection = await connect(admin_url)
         try:
-            await create_schema(connection, [f"handoff_{s.name}_sets" for s in services])
+            await create_schema(connection, [f"handoff_{s.name}_sets" for s in services], app_role)
             await create_topics(connection, topics)
         finally:
             await connection.close()
@@ -64,7 +67,7 @@ async def _command(services: Sequence[Service], command: str, settings: CoreSett
     stop = asyncio.Event()
     stop_on_signals(stop)
     if command == "migrate":
-        kafka: Log | None = None
+        kafka = None
         if settings.bus == "kafka":
             from handoff_kit.bus.kafka import KafkaLog
 

@@ -18,16 +18,16 @@ from handoff_kit.service.model import Context, Periodic, Service
 from handoff_kit.service.stage import Stage
 from handoff_kit.settings import CoreSettings
 from handoff_kit.tx import Tx
+from handoff_kit.wakes import Wakes
 
 log = logging.getLogger(__name__)
 
 
-def _log_of(settings: CoreSettings, context: Context) -> Callable[[str], Log]:
-    """Makes a log for one group; static members of Kafka need a name of their own each."""
+def _log_of(settings: CoreSettings, wakes: Wakes) -> Callable[[str], Log]:
+    """The log for one group; static members of Kafka need a name of their own each."""
     if settings.bus == "embedded":
-        return lambda _group: PostgresLog(
-            settings.database_url, context.db.sets_role, context.wakes
-        )
+        shared = PostgresLog(settings.database_url, wakes)
+        return lambda _group: shared
     from handoff_kit.bus.kafka import KafkaLog
 
     name = settings.kafka_instance_id or f"{socket.gethostname()}-{os.getpid()}"
@@ -47,6 +47,7 @@ async def run_worker(
         work: list[Awaitable[None]] = []
         drain = asyncio.Event()  # Relays stop last, so that what consumers said still goes out.
         relays: list[Awaitable[None]] = []
+        log_of = _log_of(settings, stage.wakes)
         for context, built in stage.built:
             step: Any = Mover(context.service, context.wakes)
             if settings.bus == "kafka":
@@ -57,9 +58,10 @@ async def run_worker(
                 step = Sender(context.service, publisher)
             relay = Relay(settings.database_url, context.service, step, context.wakes)
             relays.append(relay.run(drain))
-            open_log = _log_of(settings, context)
             for group in built.groups:
-                runner = GroupRunner(context.db, group, open_log(group.name), context.wakes)
+                log_ = log_of(group.name)
+                closing.append(log_.close)
+                runner = GroupRunner(context.db, group, log_, context.wakes)
                 work.append(runner.run(stop))
             periodics = (*built.periodics, *housekeeping(context.service, settings.bus))
             work += [_run_periodic(context, periodic, stop) for periodic in periodics]
