@@ -42,6 +42,13 @@ class Ends(Protocol):
         """The offset of the next record to come."""
         ...
 
+    async def since(self, places: Sequence[Place], time: datetime) -> Mapping[Place, int]:
+        """The first record written at *time* or later; where there is none, the end.
+
+        Of restricted topics that knows the minute alone, so what was said in that minute counts.
+        """
+        ...
+
 
 class EmbeddedLog:
     """The log in the database, read by a connection that may see it."""
@@ -56,10 +63,6 @@ class EmbeddedLog:
         return await self._ask(_ENDS, places)
 
     async def since(self, places: Sequence[Place], time: datetime) -> Mapping[Place, int]:
-        """The first record written at *time* or later; where there is none, the end.
-
-        Of restricted topics that knows the minute alone, so what was said in that minute counts.
-        """
         return await self._ask(_SINCE, places, time)
 
     async def _ask(

@@ -1,8 +1,10 @@
 """What status and replay ask of either log: how far behind, and where it begins."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -170,11 +172,15 @@ async def test_a_replay_of_the_earliest_begins_at_what_is_left(
         await db.close()
     empty = (partition + 1) % 12
     await stand("intake", "intake", {(INBOUND, partition): 6, (INBOUND, empty): 0})
-    done = await read_again("intake", EARLIEST, None, "test", dry_run=False)
-    assert done["moved"] == [
-        {"topic": INBOUND, "partition": partition, "from": 6, "to": 4, "events": 2}
-    ]
-    assert await offset_of(admin, INBOUND, partition) == 4
+    for start in (EARLIEST, 0):  # An offset that is gone is no place to begin at, either.
+        await admin.execute(
+            "UPDATE intake.consumer_offset SET next_offset = 6 WHERE partition = $1", partition
+        )
+        done = await read_again("intake", start, None, "test", dry_run=False)
+        assert done["moved"] == [
+            {"topic": INBOUND, "partition": partition, "from": 6, "to": 4, "events": 2}
+        ]
+        assert await offset_of(admin, INBOUND, partition) == 4
 
     async def read() -> list[int]:
         async def lookup(places):
@@ -203,9 +209,38 @@ async def test_a_replay_of_the_earliest_on_kafka(kafka, stand, admin) -> None:
     await publisher.send(records(topic, 10))
     await delete_before(log, topic, 7)
     await stand("intake", "intake", {(topic, 0): 10})
-    done = await read_again("intake", EARLIEST, topic, "test", dry_run=False)
-    assert [(m["from"], m["to"]) for m in done["moved"]] == [(10, 7)]
-    assert await offset_of(admin, topic) == 7
+    for start, to in ((EARLIEST, 7), (3, 7), (8, 8)):
+        await admin.execute("UPDATE intake.consumer_offset SET next_offset = 10")
+        done = await read_again("intake", start, topic, "test", dry_run=False)
+        assert [(m["from"], m["to"]) for m in done["moved"]] == [(10, to)]
+        assert await offset_of(admin, topic) == to
+
+
+@pytest.mark.kafka
+async def test_a_replay_by_time_on_kafka(kafka, stand, admin) -> None:
+    log, publisher = kafka
+    usual, restricted = f"since-{uuid4().hex[:8]}", f"handoff.restricted.{uuid4().hex[:8]}"
+    await log.create_topics({usual: (2, None), restricted: (1, None)})
+    early = datetime.now(UTC)
+    await publisher.send([*records(usual, 8), *records(restricted, 3)])
+    await asyncio.sleep(0.05)
+    between = datetime.now(UTC)
+    await asyncio.sleep(0.05)
+    await publisher.send([*records(usual, 4), *records(restricted, 2)])
+    places = [(usual, 0), (usual, 1), (restricted, 0)]
+    ends = await log.ends(places)
+    await stand("intake", "intake", ends)
+
+    async def events_since(moment: datetime) -> dict[str, int]:
+        done = await read_again("intake", moment, None, "test", dry_run=True)
+        topics = [m["topic"] for m in done["moved"]]
+        return {t: sum(m["events"] for m in done["moved"] if m["topic"] == t) for t in topics}
+
+    # A restricted record bears its minute alone, so all of that minute are read again.
+    assert await events_since(early) == {usual: 12, restricted: 5}
+    assert (await events_since(between))[usual] == 4
+    assert (await events_since(between - timedelta(minutes=1))) == {usual: 12, restricted: 5}
+    assert await events_since(datetime.now(UTC) + timedelta(minutes=2)) == {}
 
 
 async def delete_before(log: KafkaLog, topic: str, offset: int) -> None:

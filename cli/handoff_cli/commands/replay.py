@@ -16,7 +16,7 @@ from handoff_kit.db import Connection
 
 from handoff_cli import running
 from handoff_cli.console import CommandFailed, code, command, print_json, print_table
-from handoff_cli.logs import EmbeddedLog, Place, brokers, is_embedded
+from handoff_cli.logs import EmbeddedLog, Ends, Place, brokers, is_embedded
 from handoff_cli.office import ACTOR, act_for, office, reading
 from handoff_cli.running import SERVICES, agency
 
@@ -162,16 +162,15 @@ async def _service_of(group: str) -> str:
 async def places_of(
     connection: Connection, places: Sequence[Place], start: Start
 ) -> Mapping[Place, int]:
-    """The offset to read from, for each place.
+    """The offset to read from, for each place; never before the earliest record that is left.
 
-    The earliest is that of the earliest record which there still is: what the log has let go of
-    would be told as a loss. Raises: CommandFailed; Transient when the brokers do not answer.
+    What the log has let go of would be told as a loss. Raises: CommandFailed; Transient when the
+    brokers do not answer.
     """
-    if isinstance(start, int):
-        return dict.fromkeys(places, start)
-    embedded = EmbeddedLog(connection) if await is_embedded(connection) else None
+    log: Ends = EmbeddedLog(connection) if await is_embedded(connection) else brokers()
+    if isinstance(start, datetime):
+        return await log.since(places, start)
+    starts = await log.starts(places)
     if start == EARLIEST:
-        return await (embedded or brokers()).starts(places)
-    if embedded is None:
-        raise CommandFailed("on Kafka give --from an offset or earliest")
-    return await embedded.since(places, start)
+        return starts
+    return {place: max(start, earliest) for place, earliest in starts.items()}

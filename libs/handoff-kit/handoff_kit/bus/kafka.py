@@ -5,12 +5,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from event_schemas.registry import is_restricted
 
 from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.bus.ports import Lookup, Place, Record, tell_of_lost
@@ -79,6 +81,23 @@ class KafkaLog:
     async def ends(self, places: Sequence[Place]) -> dict[Place, int]:
         """The offset of the next record, of each place. Raises: Transient."""
         return await self._ask(AIOKafkaConsumer.end_offsets, places)
+
+    async def since(self, places: Sequence[Place], time: datetime) -> dict[Place, int]:
+        """The first record of *time* or later, of each place; where there is none, the end.
+
+        Raises: Transient.
+        """
+
+        async def question(
+            consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
+        ) -> dict[TopicPartition, int]:
+            ends = await consumer.end_offsets(partitions)
+            found = await consumer.offsets_for_times(
+                {p: _timestamp(p.topic, time) for p in partitions}
+            )
+            return {p: at.offset if (at := found.get(p)) else ends[p] for p in partitions}
+
+        return await self._ask(question, places)
 
     async def _ask(
         self,
@@ -362,3 +381,9 @@ def _record(message: Any) -> Record:
     return Record(
         message.topic, message.partition, message.offset, key, headers, message.value or b""
     )
+
+
+def _timestamp(topic: str, time: datetime) -> int:
+    """*time* as records bear it, ms: those of a restricted topic bear the minute alone."""
+    seconds = time.timestamp()
+    return int(seconds // 60) * 60_000 if is_restricted(topic) else int(seconds * 1000)
