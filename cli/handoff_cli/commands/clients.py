@@ -1,6 +1,7 @@
 """``handoff clients``: credentials of machines."""
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -59,13 +60,25 @@ def list_(*, as_json: Json = False) -> None:
 
 @app.command()
 @command
-def rotate(client: Which, *, as_json: Json = False) -> None:
-    """Replace a client's secret; the old one ends at once."""
-    made = asyncio.run(_rotate(client))
+def rotate(
+    client: Which,
+    *,
+    keep_old_hours: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How long the old secret is good beside the new one; 0: it ends at once.",
+        ),
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Replace a client's secret. The new one is shown this once."""
+    made = asyncio.run(_rotate(client, timedelta(hours=keep_old_hours)))
     if as_json:
         print_json(made)
     else:
         print_facts(made)
+        typer.echo("\nkeep the secret: it is not shown again")
 
 
 @app.command()
@@ -162,16 +175,19 @@ async def _list() -> list[dict[str, Any]]:
         return [client_json(client) for client in await list_clients(tx.conn, running.agency())]
 
 
-async def _rotate(which: str) -> dict[str, Any]:
+async def _rotate(which: str, keep_old: timedelta) -> dict[str, Any]:
     from portal_svc.handlers.clients import rotate_client
 
     async with office("portal") as tx:
         id_ = await _find(tx.conn, which)
-        issued = await rotate_client(tx, agency=running.agency(), id_=id_, actor=ACTOR)
+        issued = await rotate_client(
+            tx, agency=running.agency(), id_=id_, actor=ACTOR, keep_old=keep_old
+        )
     return {
         "client_id": issued.client.client_id,
         "client_secret": issued.secret,
         "token_url": token_url(),
+        "old_secret_ends_at": issued.client.old_secret_ends_at,
     }
 
 

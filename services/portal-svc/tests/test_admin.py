@@ -39,13 +39,34 @@ async def test_a_client_is_created_rotated_and_revoked(client, headers, admin, d
     rotated = await client.post(f"{CLIENTS}/{body['id']}/rotate", headers=headers())
     assert rotated.json()["client_secret"] not in (None, body["client_secret"])
     assert (await client.post("/oauth/token", data=form, auth=auth)).status_code == 401
+    old, body = auth, rotated.json()
+    again = await client.post(
+        f"{CLIENTS}/{body['id']}/rotate", json={"keep_old_hours": 24}, headers=headers()
+    )
+    assert again.json()["old_secret_ends_at"] > again.json()["rotated_at"]
+    for secret, status in (
+        (old[1], 401),
+        (body["client_secret"], 200),
+        (again.json()["client_secret"], 200),
+    ):
+        auth = (body["client_id"], secret)
+        assert (await client.post("/oauth/token", data=form, auth=auth)).status_code == status
+    too_long = await client.post(
+        f"{CLIENTS}/{body['id']}/rotate", json={"keep_old_hours": 169}, headers=headers()
+    )
+    assert (too_long.status_code, too_long.json()["errors"][0]["field"]) == (422, "keep_old_hours")
     for _ in range(2):
         revoked = await client.post(f"{CLIENTS}/{body['id']}/revoke", headers=headers())
         assert revoked.json()["revoked_at"] is not None
         assert "client_secret" not in revoked.json()
     refused = await client.post(f"{CLIENTS}/{body['id']}/rotate", headers=headers())
     assert (refused.status_code, refused.json()["code"]) == (409, "revoked")
-    assert await audited(admin) == ["client.created", "client.rotated", "client.revoked"]
+    assert await audited(admin) == [
+        "client.created",
+        "client.rotated",
+        "client.rotated",
+        "client.revoked",
+    ]
     (told,) = await said(db)
     assert (told.type, told.agency) == ("handoff.client.revoked.v1", "test-city")
     assert told.data.client_id == body["client_id"]

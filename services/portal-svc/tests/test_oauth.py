@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from datetime import timedelta
 from uuid import uuid4
 
 import jwt
@@ -10,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from handoff_kit.auth import ServiceToken, StaticJwks, Verifier
+from handoff_kit.errors import Invalid
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 from portal_svc.handlers.clients import (
     create_client,
@@ -173,6 +175,37 @@ async def test_rotated_and_revoked(client, db, inspector) -> None:
     async with transaction(db) as tx:
         await revoke_client(tx, agency=AGENCY, id_=of.id, actor="test")
     assert (await ask(client, basic(of.client_id, rotated.secret))).status_code == 401
+
+
+async def test_an_old_secret_is_good_for_as_long_as_was_said(client, db, inspector, admin) -> None:
+    of, secrets = inspector.client, [inspector.secret]
+
+    async def good() -> list[bool]:
+        asked = [await ask(client, basic(of.client_id, secret)) for secret in secrets]
+        return [answer.status_code == 200 for answer in asked]
+
+    async def rotate(hours: int) -> None:
+        async with transaction(db) as tx:
+            issued = await rotate_client(
+                tx, agency=AGENCY, id_=of.id, actor="test", keep_old=timedelta(hours=hours)
+            )
+        secrets.append(issued.secret)
+
+    await rotate(24)
+    assert await good() == [True, True]
+    await rotate(24)  # Two at most: the one before the last ends now.
+    assert await good() == [False, True, True]
+    await admin.execute("UPDATE portal.client SET old_secret_ends_at = now() - interval '1 s'")
+    assert await good() == [False, False, True]
+    await rotate(1)
+    await rotate(0)
+    assert await good() == [False, False, False, False, True]
+    with pytest.raises(Invalid, match="168 hours"):
+        await rotate(169)
+    await rotate(168)
+    async with transaction(db) as tx:
+        await revoke_client(tx, agency=AGENCY, id_=of.id, actor="test")
+    assert not any(await good())
 
 
 async def test_the_service_client_is_made_once_and_follows_its_secret(client, db) -> None:

@@ -1,7 +1,7 @@
 """``/portal/v1``: clients and users, for the agency's own IT."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -58,6 +58,17 @@ class ClientOut(Strict):
     created_at: AwareDatetime
     rotated_at: AwareDatetime | None = None
     revoked_at: AwareDatetime | None = None
+    old_secret_ends_at: AwareDatetime | None = Field(
+        None, description="Until then the secret before the last rotation is good too"
+    )
+
+
+class RotateIn(Strict):
+    """How the old secret ends."""
+
+    keep_old_hours: int = Field(
+        0, ge=0, le=168, description="For how many hours it is good beside the new one"
+    )
 
 
 class ClientIssued(ClientOut):
@@ -129,9 +140,16 @@ def admin_router(
         return _with(answer, {"client_secret": told, "token_url": token_url})
 
     @router.post("/clients/{id}/rotate", response_model=ClientIssued)
-    async def rotate(request: Request, caller: Admin, id: UUID, key: IdempotencyKey) -> Response:
+    async def rotate(
+        request: Request,
+        caller: Admin,
+        id: UUID,
+        key: IdempotencyKey,
+        given: RotateIn | None = None,
+    ) -> Response:
         mark, secret = uuid4().hex, new_secret()
-        command = RotateClient(caller.agency, caller.subject, id, secret, mark)
+        keep_old = timedelta(hours=given.keep_old_hours if given else 0)
+        command = RotateClient(caller.agency, caller.subject, id, secret, mark, keep_old)
         answer = await _submit(doorway, request, caller, key, command)
         told = secret if _is_for(answer, mark) else None
         return _with(answer, {"client_secret": told, "token_url": token_url})

@@ -25,6 +25,7 @@ LONGEST_BACKOFF: Final = timedelta(minutes=15)
 FAILURES_FORGOTTEN_AFTER: Final = timedelta(hours=24)
 SHORTEST_PASSWORD: Final = 12  # NIST SP 800-63B, 3.1.1.2, asks for 8 at least, 15 alone
 LONGEST_PASSWORD: Final = 256
+LONGEST_OVERLAP: Final = timedelta(days=7)  # of a client's old and new secret
 
 # One @ with something around it: the mail itself is the only proof of an address.
 _EMAIL: Final = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,190}")
@@ -46,10 +47,26 @@ class Client:
     created_at: datetime
     rotated_at: datetime | None
     revoked_at: datetime | None
+    # The secret before the last rotation, and until when it is good beside the new one.
+    old_secret_hash: bytes | None = None
+    old_secret_ends_at: datetime | None = None
 
     @property
     def subject(self) -> str:
         return str(self.person_id) if self.person_id else self.client_id
+
+    def rotate(self, secret: str, now: datetime, keep_old: timedelta) -> None:
+        """Take *secret*; the one before is good for *keep_old* longer, one before that no more."""
+        self.old_secret_hash = self.secret_hash if keep_old else None
+        self.old_secret_ends_at = now + keep_old if keep_old else None
+        self.secret_hash, self.rotated_at = secret_hash(secret), now
+
+    def is_proven_by(self, secret: str, now: datetime) -> bool:
+        """Whether *secret* is this client's, in time that tells nothing."""
+        old = self.old_secret_ends_at is not None and now < self.old_secret_ends_at
+        fits = secret_fits(secret, self.secret_hash)
+        fits_old = secret_fits(secret, self.old_secret_hash if old else None)
+        return fits or fits_old
 
 
 @dataclass(slots=True)
@@ -99,7 +116,8 @@ def secret_hash(secret: str) -> bytes:
 
 def secret_fits(secret: str, stored: bytes | None) -> bool:
     """Whether *secret* is the one whose hash is stored, in time that tells nothing."""
-    return hmac.compare_digest(secret_hash(secret), stored if stored is not None else b"\0" * 32)
+    fits = hmac.compare_digest(secret_hash(secret), stored if stored is not None else b"\0" * 32)
+    return fits and stored is not None
 
 
 def new_password() -> str:

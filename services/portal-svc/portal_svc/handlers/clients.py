@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,11 +16,17 @@ from handoff_kit.errors import Conflict, FieldError, Invalid, NotVisible
 from handoff_kit.text import plain
 from handoff_kit.tx import Tx
 
-from portal_svc.domain.people import Client, new_secret, secret_hash, unknown_roles
+from portal_svc.domain.people import (
+    LONGEST_OVERLAP,
+    Client,
+    new_secret,
+    secret_hash,
+    unknown_roles,
+)
 from portal_svc.tables import ClientRow
 from portal_svc.tables.people import client_by_client_id, client_of, clients_of, person_of
 
-_SECRET_COLUMNS = ("secret_hash", "rotated_at")
+_SECRET_COLUMNS = ("secret_hash", "rotated_at", "old_secret_hash", "old_secret_ends_at")
 _PUBLIC_MEMBERS = frozenset({"kty", "crv", "x", "y", "kid", "alg", "use"})
 
 
@@ -94,12 +100,21 @@ async def list_clients(
 
 
 async def rotate_client(
-    tx: Tx, *, agency: str, id_: UUID, actor: str, secret: str | None = None
+    tx: Tx,
+    *,
+    agency: str,
+    id_: UUID,
+    actor: str,
+    secret: str | None = None,
+    keep_old: timedelta = timedelta(0),
 ) -> Issued:
-    """Replace a client's secret; the old one ends at once, tokens within ten minutes.
+    """Replace a client's secret; the old one ends after *keep_old*, tokens within ten minutes.
 
-    Raises: NotVisible; Conflict for one that is revoked or has a key instead of a secret.
+    Raises: NotVisible; Conflict for one that is revoked or has a key instead of a secret; Invalid
+    for more than seven days.
     """
+    if not timedelta(0) <= keep_old <= LONGEST_OVERLAP:
+        raise _invalid("keep_old_hours", "too-long", "An old secret is kept for 168 hours at most.")
     client = await client_of(tx.conn, agency, id_, lock=True)
     if client is None:
         raise NotVisible
@@ -108,9 +123,9 @@ async def rotate_client(
     if client.public_jwk is not None:
         raise Conflict("this client proves itself by a key; create another", code="has-key")
     given = secret or new_secret()
-    client.secret_hash, client.rotated_at = secret_hash(given), tx.now
+    client.rotate(given, tx.now, keep_old)
     await sets.update(tx.conn, ClientRow, [client], columns=_SECRET_COLUMNS)
-    facts = {"client_id": client.client_id}
+    facts = {"client_id": client.client_id, "old_secret_ends_at": client.old_secret_ends_at}
     tx.audit(agency, "client.rotated", actor=actor, subject=client.id, facts=facts)
     return Issued(client, given)
 
@@ -162,7 +177,8 @@ async def ensure_service_client(tx: Tx, *, agency: str, client_id: str, secret: 
     if known is None or known.roles != [Role.SERVICE] or known.agency_id != agency:
         raise Conflict("HANDOFF_SERVICE_CLIENT_ID names a client of another kind")
     if known.secret_hash != digest or known.revoked_at is not None:
-        known.secret_hash, known.rotated_at, known.revoked_at = digest, tx.now, None
+        known.rotate(secret, tx.now, timedelta(0))
+        known.revoked_at = None
         columns = (*_SECRET_COLUMNS, "revoked_at")
         await sets.update(tx.conn, ClientRow, [known], columns=columns)
         tx.audit(agency, "client.rotated", actor="system", subject=known.id)

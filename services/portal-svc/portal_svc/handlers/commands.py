@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,6 +50,7 @@ class RotateClient:
     id: UUID
     secret: str
     mark: str
+    keep_old: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ async def _create_client(tx: Tx, c: CreateClient) -> Answer:
 
 
 async def _rotate_client(tx: Tx, c: RotateClient) -> Answer:
-    issued = await rotate_client(tx, agency=c.agency, id_=c.id, actor=c.actor, secret=c.secret)
+    issued = await rotate_client(
+        tx, agency=c.agency, id_=c.id, actor=c.actor, secret=c.secret, keep_old=c.keep_old
+    )
     return Answer(200, client_json(issued.client), {MADE_FOR: c.mark})
 
 
@@ -159,6 +163,7 @@ def client_json(client: Client) -> dict[str, Any]:
         "created_at": client.created_at,
         "rotated_at": client.rotated_at,
         "revoked_at": client.revoked_at,
+        "old_secret_ends_at": client.old_secret_ends_at,
     }
 
 

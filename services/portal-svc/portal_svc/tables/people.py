@@ -37,6 +37,8 @@ class ClientRow(Base, table=True):
     created_at: datetime = time()
     rotated_at: datetime | None = time(null=True)
     revoked_at: datetime | None = time(null=True)
+    old_secret_hash: bytes | None = binary(null=True)
+    old_secret_ends_at: datetime | None = time(null=True)
 
 
 class PersonRow(Base, table=True):
