@@ -14,7 +14,9 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import os
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -27,9 +29,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from handoff_kit import private_file
 from handoff_kit.errors import Fate, HandoffError, Permanent, Unavailable
+from handoff_kit.private_file import Watched
 
 __all__ = [
+    "SEEN_WITHIN",
     "BlindIndex",
     "Erased",
     "FileKeyWrapper",
@@ -40,7 +45,6 @@ __all__ = [
     "create_key_file",
     "key_version",
     "make_owner_key",
-    "new_owner_key",
     "open_json",
     "open_sealed",
     "rewrap_owner_key",
@@ -50,9 +54,13 @@ __all__ = [
     "unwrap_owner_key",
 ]
 
+log = logging.getLogger(__name__)
+
 WrappedKey = NewType("WrappedKey", bytes)
 OwnerId = UUID | str
 
+# Seconds after which every process wraps with the current key of a file that was rotated.
+SEEN_WITHIN = 5.0
 _VERSION = b"\x01"
 _NONCE = 12
 _KEY = 32
@@ -98,11 +106,6 @@ def make_owner_key(wrapper: KeyWrapper, owner_id: OwnerId) -> tuple[bytes, Wrapp
     """A new key for this owner, in clear (to seal with at once) and wrapped (to store)."""
     key = os.urandom(_KEY)
     return key, WrappedKey(wrapper.wrap(key, _owner_aad(owner_id)))
-
-
-def new_owner_key(wrapper: KeyWrapper, owner_id: OwnerId) -> WrappedKey:
-    """A new key for this owner, wrapped."""
-    return make_owner_key(wrapper, owner_id)[1]
 
 
 def unwrap_owner_key(wrapper: KeyWrapper, owner_id: OwnerId, wrapped: bytes | None) -> bytes:
@@ -167,17 +170,25 @@ def open_json(key: bytes | None, owner_id: OwnerId, sealed: bytes) -> Any:
 class FileKeyWrapper:
     """Key-encryption keys from a JSON file of mode 0600; the first is current, all can unwrap.
 
-    The file is read again when a wrapped key names a version that is not known yet, so a rotation
-    needs no restart of readers.
+    A rotation needs no restart: the file is read again when a wrapped key names a version that is
+    not known yet, and, before something is wrapped, when it is another one `SEEN_WITHIN` later.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(
+        self, path: Path | str, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Raises: KeyServiceAway."""
         self._path = Path(path)
         self._ciphers: dict[int, AESGCM] = {}
         self._current = 0
+        self._file = Watched(self._path)
+        self._monotonic = monotonic
+        self._looked = monotonic()
+        self._file.changed()
         self._load()
 
     def wrap(self, key: bytes, aad: bytes) -> bytes:
+        self._look()
         nonce = os.urandom(_NONCE)
         head = _VERSION + self._current.to_bytes(_KEY_VERSION, "big")
         return head + nonce + self._ciphers[self._current].encrypt(nonce, key, head + aad)
@@ -200,6 +211,22 @@ class FileKeyWrapper:
     def current_version(self) -> int:
         return self._current
 
+    @property
+    def known_versions(self) -> list[int]:
+        """Those of the file when it was read last, the newest first."""
+        return list(self._ciphers)
+
+    def _look(self) -> None:
+        now = self._monotonic()
+        if now - self._looked < SEEN_WITHIN:
+            return
+        self._looked = now
+        if self._file.changed():
+            try:
+                self._load()
+            except KeyServiceAway as error:
+                log.error("%s The keys from before are used on.", error)  # noqa: TRY400
+
     def _load(self) -> None:
         keys = _read_key_file(self._path)["keys"]
         self._ciphers = {entry["version"]: AESGCM(_decode(entry["key"])) for entry in keys}
@@ -219,7 +246,7 @@ def create_key_file(path: Path | str) -> None:
         "keys": [{"version": 1, "key": _encode(os.urandom(_KEY))}],
         "index_key": _encode(os.urandom(_KEY)),
     }
-    _write_private(Path(path), content)
+    private_file.write_new(Path(path), content)
 
 
 def rotate_key_file(path: Path | str) -> int:
@@ -228,10 +255,7 @@ def rotate_key_file(path: Path | str) -> int:
     content = _read_key_file(path)
     version: int = 1 + max(entry["version"] for entry in content["keys"])
     content["keys"].insert(0, {"version": version, "key": _encode(os.urandom(_KEY))})
-    staged = path.with_name(path.name + ".new")
-    staged.unlink(missing_ok=True)
-    _write_private(staged, content)
-    staged.replace(path)
+    private_file.replace(path, content)
     return version
 
 
@@ -249,13 +273,6 @@ def _read_key_file(path: Path) -> dict[str, Any]:
     if not keys or not all(whole):
         raise KeyServiceAway(f"The key file {path} has no usable key.")
     return content
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _encode(raw: bytes) -> str:

@@ -28,6 +28,7 @@ from handoff_kit.auth import (
     rotate_signing_keys,
     scopes_of,
 )
+from handoff_kit.auth.signer import LIFETIME, PUBLISHED_BEFORE, TooSoon
 from handoff_kit.errors import ScopeMissing, Unauthenticated, Unavailable
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
@@ -278,15 +279,55 @@ def test_signing_keys_are_private_and_never_published(key_path: Path, signer: Si
 
 async def test_rotation_keeps_old_tokens_good(key_path: Path, signer: Signer, now: Moment) -> None:
     old = a_token(signer)
-    kid = rotate_signing_keys(key_path)
-    renewed = Signer(key_path, ISSUER, now=now)
-    verifier = Verifier(ISSUER, StaticJwks(renewed.jwks()), now=now)
-    new = a_token(renewed)
+    kid = rotate_signing_keys(key_path, now=now)
+    # It is published at once, by who read the file before too, and signs when all may know it.
+    published = [key["kid"] for key in signer.jwks()["keys"]]
+    assert published[0] == kid
+    assert all(set(key) & {"d", "use_from"} == set() for key in signer.jwks()["keys"])
+    assert jwt.get_unverified_header(a_token(signer))["kid"] == published[1]
+    verifier = Verifier(ISSUER, StaticJwks(signer.jwks()), now=now)
+    now.at += PUBLISHED_BEFORE
+    new = a_token(signer)
     assert jwt.get_unverified_header(new)["kid"] == kid != jwt.get_unverified_header(old)["kid"]
     for token in (old, new):
         assert (await verifier.verify(token)).subject == "user-1"
-    rotate_signing_keys(key_path)
-    assert len(Signer(key_path, ISSUER).jwks()["keys"]) == 2
+
+
+def test_a_second_rotation_waits_for_the_tokens_of_the_key_that_would_go(
+    key_path: Path, now: Moment
+) -> None:
+    first = rotate_signing_keys(key_path, now=now)
+    with pytest.raises(TooSoon) as wait:
+        rotate_signing_keys(key_path, now=now)
+    assert wait.value.args == (PUBLISHED_BEFORE + LIFETIME,)
+    now.at += PUBLISHED_BEFORE + LIFETIME
+    second = rotate_signing_keys(key_path, now=now)
+    keys = Signer(key_path, ISSUER, now=now).jwks()["keys"]
+    assert [key["kid"] for key in keys] == [second, first]
+
+
+async def test_a_dropped_key_ends_its_tokens(key_path: Path, signer: Signer, now: Moment) -> None:
+    ticks = Moment()
+    verifier = Verifier(ISSUER, FileJwks(key_path, monotonic=ticks), now=now)
+    # As who has stolen the key would make it: good for a year, and known to the verifier.
+    stolen = signer.issue(subject="x", agency="a", roles=["it-operator"], lifetime=31_536_000)
+    await verifier.verify(stolen)
+    kid = rotate_signing_keys(key_path, drop_old=True, now=now)
+    assert [key["kid"] for key in signer.jwks()["keys"]] == [kid]
+    assert jwt.get_unverified_header(a_token(signer))["kid"] == kid
+    for clock in (ticks, now):
+        clock.at += 301
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(stolen)
+
+
+def test_a_file_that_cannot_be_read_any_more_is_no_harm(key_path: Path, signer: Signer) -> None:
+    before = signer.jwks()
+    key_path.rename(key_path.with_suffix(".away"))
+    assert signer.jwks() == before
+    key_path.write_text("{}")
+    assert signer.jwks() == before
+    assert a_token(signer)
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"keys": []}', '{"keys": [{"kid": "a"}]}'])
@@ -302,7 +343,7 @@ async def test_the_file_source_sees_a_rotation(key_path: Path, signer: Signer, n
     ticks = Moment()
     verifier = Verifier(ISSUER, FileJwks(key_path, monotonic=ticks), now=now)
     await verifier.verify(a_token(signer))
-    rotate_signing_keys(key_path)
+    rotate_signing_keys(key_path, drop_old=True, now=now)
     token = a_token(Signer(key_path, ISSUER, now=now))
     with pytest.raises(Unauthenticated):
         await verifier.verify(token)  # looked just now; not again so soon

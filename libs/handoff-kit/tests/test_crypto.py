@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from handoff_kit.crypto import (
+    SEEN_WITHIN,
     BlindIndex,
     Erased,
     FileKeyWrapper,
@@ -15,7 +16,6 @@ from handoff_kit.crypto import (
     create_key_file,
     key_version,
     make_owner_key,
-    new_owner_key,
     open_json,
     open_sealed,
     rewrap_owner_key,
@@ -106,8 +106,7 @@ def test_an_owner_key_unwraps_for_its_owner_alone(key_file: Path) -> None:
 
 def test_rotation_wraps_anew_and_still_unwraps_the_old(key_file: Path) -> None:
     running = FileKeyWrapper(key_file)
-    old = new_owner_key(running, OWNER)
-    key = unwrap_owner_key(running, OWNER, old)
+    key, old = make_owner_key(running, OWNER)
 
     assert rotate_key_file(key_file) == 2
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
@@ -121,8 +120,31 @@ def test_rotation_wraps_anew_and_still_unwraps_the_old(key_file: Path) -> None:
     assert running.current_version == 2
 
 
+def test_who_wraps_sees_a_rotation_after_a_while(key_file: Path) -> None:
+    at = [0.0]
+    running = FileKeyWrapper(key_file, monotonic=lambda: at[0])
+    assert rotate_key_file(key_file) == 2
+    versions = []
+    for seconds in (0.0, SEEN_WITHIN - 0.1, SEEN_WITHIN, SEEN_WITHIN + 0.1):
+        at[0] = seconds
+        versions.append(key_version(make_owner_key(running, OWNER)[1]))
+    assert versions == [1, 1, 2, 2]
+    # What cannot be read just now is read later; what is known goes on.
+    away = key_file.rename(key_file.with_suffix(".away"))
+    at[0] += SEEN_WITHIN
+    assert key_version(make_owner_key(running, OWNER)[1]) == 2
+    key_file.write_text("{}")
+    at[0] += SEEN_WITHIN
+    assert key_version(make_owner_key(running, OWNER)[1]) == 2
+    away.rename(key_file)
+    assert rotate_key_file(key_file) == 3
+    at[0] += SEEN_WITHIN
+    assert key_version(make_owner_key(running, OWNER)[1]) == 3
+    assert running.known_versions == [3, 2, 1]
+
+
 def test_a_wrapped_key_cannot_claim_another_version(key_file: Path) -> None:
-    wrapped = bytearray(new_owner_key(FileKeyWrapper(key_file), OWNER))
+    wrapped = bytearray(make_owner_key(FileKeyWrapper(key_file), OWNER)[1])
     rotate_key_file(key_file)
     wrapped[1:5] = (2).to_bytes(4, "big")
     with pytest.raises(Tampered):
@@ -131,7 +153,7 @@ def test_a_wrapped_key_cannot_claim_another_version(key_file: Path) -> None:
 
 def test_f34_an_unknown_version_is_a_key_service_that_is_away(key_file: Path) -> None:
     wrapper = FileKeyWrapper(key_file)
-    wrapped = bytearray(new_owner_key(wrapper, OWNER))
+    wrapped = bytearray(make_owner_key(wrapper, OWNER)[1])
     wrapped[1:5] = (9).to_bytes(4, "big")
     with pytest.raises(KeyServiceAway, match="version 9"):
         unwrap_owner_key(wrapper, OWNER, bytes(wrapped))

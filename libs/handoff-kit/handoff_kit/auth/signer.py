@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +17,63 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
+from handoff_kit import private_file
 from handoff_kit.auth.roles import scopes_of
 from handoff_kit.auth.verifier import AUDIENCE
+from handoff_kit.private_file import Watched
 
-__all__ = ["LIFETIME", "Signer", "create_signing_keys", "read_key_set", "rotate_signing_keys"]
+log = logging.getLogger(__name__)
+
+__all__ = [
+    "LIFETIME",
+    "PUBLISHED_BEFORE",
+    "Signer",
+    "TooSoon",
+    "create_signing_keys",
+    "read_key_set",
+    "rotate_signing_keys",
+]
 
 LIFETIME = 600  # seconds; contract.md: ten minutes
+# Seconds. Longer than a key set is kept by caches on the way (its max-age) and by verifiers.
+PUBLISHED_BEFORE = 310
+_USE_FROM = "use_from"  # of a key in the file: when it begins to sign, seconds since the epoch
+
+
+class TooSoon(ValueError):
+    """Another key would go whose tokens are good; ``args[0]``: for how many seconds still."""
 
 
 class Signer:
-    """Signs with the first key of the file; publishes the public half of all of them."""
+    """Signs with the newest key of the file that may be used; publishes the public half of all.
+
+    A file that takes the place of the one that was read is read before the next token or set.
+    """
 
     def __init__(
         self, path: Path | str, issuer: str, *, now: Callable[[], float] = time.time
     ) -> None:
         """Raises ValueError, naming the file, when it holds no usable key set."""
-        self._keys = read_key_set(Path(path))
-        private = OKPAlgorithm.from_jwk(self._keys[0])
-        if not isinstance(private, Ed25519PrivateKey):
-            raise ValueError(f"{path}: the first key is not a private Ed25519 key")  # noqa: TRY004
-        self._private = private
-        self._kid: str = self._keys[0]["kid"]
+        self._path = Path(path)
+        self._file = Watched(self._path)
+        self._keys: list[_Key] = []
         self._now = now
         self.issuer = issuer
+        self._read_anew()
+
+    def _read_anew(self) -> None:
+        if not self._file.changed():
+            return
+        try:
+            self._keys = [_Key.of(key, self._path) for key in read_key_set(self._path)]
+        except ValueError as error:
+            if not self._keys:
+                raise
+            log.error("%s; the keys from before are used on", error)  # noqa: TRY400
+
+    def _key(self, now: float) -> _Key:
+        usable = (key for key in self._keys if key.use_from <= now)
+        return next(usable, self._keys[-1])
 
     def issue(
         self,
@@ -59,7 +94,9 @@ class Signer:
         granted = scopes_of(roles)
         if scopes is not None:
             granted &= frozenset(scopes)
+        self._read_anew()
         issued_at = int(self._now())
+        key = self._key(issued_at)
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": AUDIENCE,
@@ -76,30 +113,55 @@ class Signer:
         if organization is not None:
             claims["organization"] = organization
         return jwt.encode(
-            claims, self._private, "EdDSA", headers={"typ": "at+jwt", "kid": self._kid}
+            claims, key.private, "EdDSA", headers={"typ": "at+jwt", "kid": key.public["kid"]}
         )
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """The public JWK set, as served at /oauth/jwks.json."""
-        return {"keys": [{k: v for k, v in key.items() if k != "d"} for key in self._keys]}
+        self._read_anew()
+        return {"keys": [key.public for key in self._keys]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    private: Ed25519PrivateKey
+    public: dict[str, Any]
+    use_from: float
+
+    @classmethod
+    def of(cls, key: dict[str, Any], path: Path) -> _Key:
+        """Raises ValueError, naming the file."""
+        private = OKPAlgorithm.from_jwk(key)
+        if not isinstance(private, Ed25519PrivateKey):
+            raise ValueError(f"{path}: {key['kid']} is no private Ed25519 key")  # noqa: TRY004
+        public = {k: v for k, v in key.items() if k not in ("d", _USE_FROM)}
+        return cls(private, public, float(key.get(_USE_FROM, 0)))
 
 
 def create_signing_keys(path: Path | str) -> None:
     """Write a new key set, mode 0600. Raises FileExistsError: a key is never overwritten."""
-    _write_new(Path(path), [_new_key()])
+    private_file.write_new(Path(path), {"keys": [_new_key()]})
 
 
-def rotate_signing_keys(path: Path | str, *, keep: int = 2) -> str:
-    """Put a new key first and keep the `keep` youngest in all; returns the new key's id.
+def rotate_signing_keys(
+    path: Path | str, *, drop_old: bool = False, now: Callable[[], float] = time.time
+) -> str:
+    """Put a new key first; returns its id. The one before stays, so its tokens stay good.
 
-    Tokens of a dropped key end with it, so `keep=2` suits rotations more than LIFETIME apart.
+    The new key is published at once and signs `PUBLISHED_BEFORE` seconds later, so that nobody
+    meets a token of a key that cannot be had yet. With *drop_old* it is alone and signs now:
+    all tokens that are out end.
+    Raises: ValueError naming the file; TooSoon while tokens of a key that would go are good.
     """
-    path = Path(path)
+    path, at = Path(path), int(now())
+    known = read_key_set(path)
     key = _new_key()
-    staged = path.with_name(path.name + ".new")
-    staged.unlink(missing_ok=True)
-    _write_new(staged, [key, *read_key_set(path)][:keep])
-    staged.replace(path)
+    if not drop_old:
+        key[_USE_FROM] = at + PUBLISHED_BEFORE
+        wait = float(known[0].get(_USE_FROM, 0)) + LIFETIME - at
+        if len(known) > 1 and wait > 0:
+            raise TooSoon(int(wait))
+    private_file.replace(path, {"keys": [key, *([] if drop_old else known[:1])]})
     kid: str = key["kid"]
     return kid
 
@@ -130,10 +192,3 @@ def _thumbprint(key: dict[str, Any]) -> str:
     )
     digest = hashlib.sha256(members.encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-
-def _write_new(path: Path, keys: list[dict[str, Any]]) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"keys": keys}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Checks access tokens (RFC 9068, RFC 8725) and remembers the good ones until they expire."""
+"""Checks access tokens (RFC 9068, RFC 8725) and remembers the good ones for a while."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__ = ["AUDIENCE", "Verifier"]
 AUDIENCE = "handoff"
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _LONGEST = 4096  # characters; ours have about 700
+_REMEMBERED = 300  # seconds
 _SKEW = 60  # seconds that an issuer's clock may be ahead
 _REQUIRED = ["iss", "aud", "sub", "exp", "iat", "jti"]
 
@@ -25,8 +26,9 @@ _REQUIRED = ["iss", "aud", "sub", "exp", "iat", "jti"]
 class Verifier:
     """Turns a token into a Principal.
 
-    A token that was good is looked up by its text until it expires, so a key that is taken away
-    ends its tokens at their expiry, ten minutes at most.
+    A token that was good is looked up by its text for five minutes, until it expires at most. A
+    source of keys may keep a key for as long. So a key that is taken away ends its tokens, whatever
+    they say of their own end, within ten minutes.
     """
 
     def __init__(
@@ -41,15 +43,17 @@ class Verifier:
         self._jwks = jwks
         self._now = now
         self._cache_size = cache_size
-        self._cache: OrderedDict[str, Principal] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[Principal, float]] = OrderedDict()  # and until when
 
     async def verify(self, token: str) -> Principal:
         """Raises Unauthenticated; Unavailable when the keys cannot be had."""
+        now = self._now()
         hit = self._cache.get(token)
-        if hit is not None and hit.expires_at > self._now():
+        if hit is not None and hit[1] > now:
             self._cache.move_to_end(token)
-            return hit
-        principal = self._cache[token] = await self._check(token)
+            return hit[0]
+        principal = await self._check(token)
+        self._cache[token] = principal, min(principal.expires_at, now + _REMEMBERED)
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
         return principal

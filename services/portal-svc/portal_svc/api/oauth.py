@@ -6,7 +6,6 @@ import math
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-import orjson
 from fastapi import APIRouter, Request
 from handoff_kit.auth import PUBLIC, Signer
 from handoff_kit.http import body_of, json_response
@@ -87,7 +86,6 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 def oauth_router(issuer: TokenIssuer, signer: Signer, origin_of: OriginOf) -> APIRouter:
     router = APIRouter(prefix="/oauth", tags=["oauth"], dependencies=[PUBLIC])
-    keys = orjson.dumps(signer.jwks())
 
     @router.post(
         "/token",
@@ -124,8 +122,8 @@ def oauth_router(issuer: TokenIssuer, signer: Signer, origin_of: OriginOf) -> AP
         responses={200: _json("A JWK set (RFC 7517)", {"type": "object", "required": ["keys"]})},
     )
     async def jwks() -> Response:
-        # A new key has to be known well before it signs: rotation waits longer than this.
-        return json_response(keys, 200, {"cache-control": "public, max-age=300"})
+        # A new key has to be known well before it signs: it waits longer than this.
+        return json_response(signer.jwks(), 200, {"cache-control": "public, max-age=300"})
 
     return router
 
