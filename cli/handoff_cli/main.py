@@ -2,7 +2,7 @@
 
 import typer
 
-from handoff_cli.commands import audit, clients, import_, parked, policy, users
+from handoff_cli.commands import audit, clients, import_, keys, parked, policy, users
 from handoff_cli.commands.demo import demo
 from handoff_cli.commands.disclosures import disclosures
 from handoff_cli.commands.doctor import doctor
@@ -25,6 +25,7 @@ app.command("status")(status)
 app.add_typer(parked.app, name="parked", no_args_is_help=True)
 app.command("replay")(replay)
 app.add_typer(clients.app, name="clients", no_args_is_help=True)
+app.add_typer(keys.app, name="keys", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
 app.add_typer(policy.app, name="policy", no_args_is_help=True)
 app.command("disclosures")(disclosures)

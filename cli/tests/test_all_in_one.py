@@ -398,6 +398,44 @@ async def test_disclosures_of_a_consent(system: Any) -> None:
     assert "no consent" in done.stderr
 
 
+# Keys
+
+
+@pytest.mark.usefixtures("played")
+def test_keys_are_rotated_while_it_runs(system: Any) -> None:
+    before = _wrapped(system, 1)
+    assert before > 20
+    out = _client(system, "coordinator")
+    done = system.json("keys", "rotate")
+    assert (done["current"], done["left"]) == (2, 0)
+    assert sum(one["rewrapped"] for one in done["services"]) == before
+    assert (_wrapped(system, 1), _wrapped(system, 2)) == (0, before)
+
+    kid = system.json("keys", "rotate-signing")["kid"]
+    published = httpx.get(f"{system.address}/oauth/jwks.json").json()["keys"]
+    assert published[0]["kid"] == kid
+    assert len(published) == 2
+    said = system.handoff("keys", "rotate-signing", code=1).stderr
+    assert "are good for 9" in said
+    with out:
+        assert out.get("/referral/v1/cases").status_code == 200
+    system.json("keys", "rotate-signing", "--drop-old")
+    with _client(system, "coordinator") as renewed:
+        assert renewed.get("/referral/v1/cases").status_code == 200
+
+    # What was sealed before opens, and what is new is wrapped by the new key.
+    counts = system.json("demo", "--days", "1", "--seed", "8")["counts"]
+    assert counts["disclosures"] > 0
+    assert _wrapped(system, 1) == 0
+    assert _wrapped(system, 2) > before
+    assert system.json("status")["parked"] == 0
+
+
+def _wrapped(system: Any, version: int) -> int:
+    tables = system.json("keys", "status")["tables"]
+    return sum(table["versions"].get(str(version), 0) for table in tables)
+
+
 # Repair and proof
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
     ["parked", "list"], ["parked", "show"], ["parked", "retry"], ["parked", "drop"], ["replay"],
     ["policy", "check"], ["clients", "create"], ["clients", "list"], ["clients", "rotate"],
     ["clients", "revoke"], ["users", "create"], ["users", "list"], ["users", "disable"],
+    ["keys", "status"], ["keys", "rotate"], ["keys", "rewrap"], ["keys", "rotate-signing"],
     ["migrate"], ["audit", "verify"], ["disclosures"], ["doctor"],
 )  # fmt: skip
 AN_ID = "00000000-0000-4000-8000-000000000000"
