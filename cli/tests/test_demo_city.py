@@ -20,7 +20,7 @@ from intake_svc.handlers.city import ConsentPolicy
 from intake_svc.handlers.requests import ReferralIn
 from partner_svc.directory import read
 
-PLEDGED = shapely.Point(-71.0328, 42.3918)  # contract.md, the demo city
+PLEDGED = shapely.Point(-71.0328, 42.3918)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_directory_is_read_without_a_complaint(reading: Any) -> None:
 
 
 def test_three_food_services_serve_everybody(reading: Any, folder: Path) -> None:
-    """contract.md: all of the city, Spanish, no rule, no limit, agreement, participant."""
+    """All of the city, Spanish, no rule, no limit, agreement, participant."""
     organizations = {o["id"]: o for o in reading.directory.organizations}
     hub = organizations[str(organization_id("case-management"))]
     recipients = load(folder / "consent.yaml", ConsentPolicy).recipients()

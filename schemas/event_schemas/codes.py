@@ -319,7 +319,7 @@ class ContactResult(StrEnum):
 
 
 class ClockKind(StrEnum):
-    """Clocks that run on a route; see ``domain.md``, severity and the two clocks."""
+    """Clocks of a route, set by the city's policy; a finding's deadline is another matter."""
 
     ANSWER_DUE = "answer-due"
     FIRST_CONTACT_DUE = "first-contact-due"

@@ -67,6 +67,17 @@ def test_no_file_holds(what: str) -> None:
     assert found == []
 
 
+def test_a_document_that_is_named_is_there() -> None:
+    there = {path.name for path in files(".md")}
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files(".py", ".md", ".yaml", ".yml", ".toml", ".sh")
+        for name in re.findall(r"(?<![\w./*-])[\w-]+\.md\b", path.read_text())
+        if name not in there and str(path.relative_to(ROOT)) not in NOT_OURS
+    ]
+    assert missing == []
+
+
 def test_every_package_is_typed() -> None:
     packages = [
         *ROOT.glob("services/*/*_svc"),

@@ -23,7 +23,7 @@ from handoff_cli.inspection_import.targets import FINDING_TARGETS, INSPECTION_TA
 MAX_FINDINGS = 500
 """In one inspection, as the API takes it."""
 MAX_BYTES = 240 * 1024
-"""Of one inspection: the API takes 256 KiB a body (contract.md), brackets included."""
+"""Of one inspection: the API takes 256 KiB a body, brackets included."""
 
 _A_FINDING_HAS = ("code", "class", "text")
 

@@ -1,4 +1,4 @@
-"""The whole table: every status, business status and command, against contract.md's own words."""
+"""The whole table: every status, business status and command, against the rules in words."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

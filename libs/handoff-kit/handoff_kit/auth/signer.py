@@ -34,7 +34,7 @@ __all__ = [
     "rotate_signing_keys",
 ]
 
-LIFETIME = 600  # seconds; contract.md: ten minutes
+LIFETIME = 600  # seconds; a token cannot be called back before its end
 # Seconds. Longer than a key set is kept by caches on the way (its max-age) and by verifiers.
 PUBLISHED_BEFORE = 310
 _USE_FROM = "use_from"  # of a key in the file: when it begins to sign, seconds since the epoch

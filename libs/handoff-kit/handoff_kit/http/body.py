@@ -22,7 +22,7 @@ from handoff_kit.errors import HandoffError, Invalid, TooLarge, WrongContentType
 
 __all__ = ["BODY_LIMIT", "BodyGuard", "BodyRule", "body_of", "malformed"]
 
-BODY_LIMIT: Final = 256 * 1024  # bytes; contract.md
+BODY_LIMIT: Final = 256 * 1024  # bytes
 _BODY: Final = "handoff.body"
 _JSON: Final = "application/json"
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})

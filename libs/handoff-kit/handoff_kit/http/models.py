@@ -51,7 +51,7 @@ def _date_text(value: Any) -> Any:
 class Strict(BaseModel):
     """What the schema says and nothing else: no unknown field, no `"5"` or `true` for a number.
 
-    Times are texts in RFC 3339 with their offset, as contract.md has them.
+    Times are texts in RFC 3339 with their offset.
 
     Pydantic's own strict mode goes too far: FastAPI hands over parsed JSON, and it then refuses the
     text of a UUID or a time. An error about a model never shows its input: it may end in a log.

@@ -1,6 +1,6 @@
 """What a consent lets out, to whom, until when; and what may become of it.
 
-States after ISO/IEC TS 27560 and FHIR Consent; rules from ``domain.md``, Consent.
+States after ISO/IEC TS 27560 and FHIR Consent.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -1,8 +1,8 @@
 """Who may be told, and the most that each may ever be told.
 
 The tables here are the wall: a city's policy chooses among what they allow and cannot widen them
-(`policy.faults`). Sources: product.md, "must never see"; domain.md, "Feedback is a disclosure too"
-and the enforcement firewall.
+(`policy.faults`). What is told to who referred is a disclosure too, and who enforces housing law
+never hears what a household needs.
 """
 
 from collections.abc import Iterable

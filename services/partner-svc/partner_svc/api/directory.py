@@ -51,8 +51,7 @@ from partner_svc.tables.directory_reads import (
 )
 
 IMPORTS = "/directory/imports"
-# A directory is a file, not a request: its own limit and kinds of content (contract.md, 256 KiB
-# for all else).
+# A directory is a file, not a request: its own limit and kinds of content (256 KiB for all else).
 IMPORT_BODY = BodyRule(64 * 1024 * 1024, frozenset({"application/octet-stream", "application/zip"}))
 # A whole report with the answer, as good as always: a city's dirty feed has some 5,000 rows, which
 # by pages of 200 took as many round trips as the rest of the command took time.

@@ -1,4 +1,4 @@
-"""Bodies of the transitions, strict, and the shape of an offer (contract.md)."""
+"""Bodies of the transitions, strict, and the shape of an offer."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Every transition of an offer as data: contract.md's table, and the conditions beside it.
+"""Every transition of an offer as data, and the conditions beside it.
 
 Sources: HL7 SDOH Clinical Care guide 3.0.0 (Task status), BSeR (business status). Where the two
 differ, the Task's status governs; business status 5.2 (cancel asked) alone closes what is not said
@@ -75,7 +75,7 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
 
 
-# Who is behind a reason when the command does not say (domain.md, reasons and outcomes).
+# Who is behind a reason when the command does not say.
 PARTY_OF: dict[Reason, Party] = {
     **dict.fromkeys(DECLINE_REASONS, Party.TARGET),
     Reason.RESIDENT_DECLINED: Party.RESIDENT,
@@ -143,7 +143,7 @@ APPOINTED_OR_MISSED = frozenset({B.SCHEDULED, B.NO_SHOW})
 _MAY_PLACE = (Guard.CONSENT_STANDS, Guard.NOT_PLACED)
 _RESTRICTED_END = (Guard.IS_RESTRICTED, Guard.CONSENT_STANDS)
 
-# contract.md, transitions; the first rule that fits state and guards decides.
+# The first rule that fits state and guards decides.
 TABLE: dict[Command, tuple[Rule, ...]] = {
     Command.ACCEPT: (
         # Accepting is a receipt: a restricted offer ends there and no answer comes back.

@@ -1,4 +1,4 @@
-"""An offer as those who may see it read it (contract.md, shapes)."""
+"""An offer as those who may see it read it."""
 
 from collections.abc import Iterable
 from typing import Any

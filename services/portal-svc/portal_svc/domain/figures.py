@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-SMALLEST_SHOWN: Final = 5  # product.md: numbers under five are suppressed
+SMALLEST_SHOWN: Final = 5  # behind a smaller number its families could be known
 K = TypeVar("K", bound=Hashable)
 
 
