@@ -1,6 +1,5 @@
 """Schema changes, by Alembic: one history a service, run by ``migrate`` and by ``handoff up``."""
 
-import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -108,8 +107,3 @@ async def ensure_app_role(dsn: str, role: str, password: str) -> None:
         )
     finally:
         await connection.close()
-
-
-def upgrade_now(dsn: str, schema: str, migrations: Path, app_role: str | None = None) -> None:
-    """``upgrade`` for callers without an event loop."""
-    asyncio.run(upgrade(dsn, schema, migrations, app_role))

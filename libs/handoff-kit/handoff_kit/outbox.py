@@ -60,10 +60,6 @@ SELECT topic, n FROM counted
 """
 
 
-class LockLost(Transient):
-    """The relay's lock went with its connection; another relay may run now."""
-
-
 class Mover:
     """Embedded log: outbox and log are in one database, so moving is one transaction."""
 
