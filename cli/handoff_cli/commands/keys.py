@@ -65,6 +65,10 @@ def rotate(*, service: Of = None, as_json: Json = False) -> None:
         typer.echo(f"{path} has version {version} now; waiting until every process has seen it")
     time.sleep(SEEN_WITHIN + 1)
     _told(asyncio.run(_rewrap(path, of)), as_json=as_json)
+    if not as_json:
+        typer.echo(
+            f"\nkeep a copy of {path} apart from the data: an older copy opens nothing of it"
+        )
 
 
 @app.command()

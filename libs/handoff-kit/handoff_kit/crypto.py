@@ -252,10 +252,11 @@ def create_key_file(path: Path | str) -> None:
 def rotate_key_file(path: Path | str) -> int:
     """Put a new current key before the others; returns its version. The old ones still unwrap."""
     path = Path(path)
-    content = _read_key_file(path)
-    version: int = 1 + max(entry["version"] for entry in content["keys"])
-    content["keys"].insert(0, {"version": version, "key": _encode(os.urandom(_KEY))})
-    private_file.replace(path, content)
+    with private_file.locked(path):
+        content = _read_key_file(path)
+        version: int = 1 + max(entry["version"] for entry in content["keys"])
+        content["keys"].insert(0, {"version": version, "key": _encode(os.urandom(_KEY))})
+        private_file.replace(path, content)
     return version
 
 

@@ -1,8 +1,10 @@
 """Files of keys: JSON of mode 0600, never half written, read again when replaced."""
 
 import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,23 @@ def write_new(path: Path, content: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else changes *path* meanwhile: of two who read it and put a key before the others, the
+    second would take away the first one's, and with it all that it wrapped. Raises: OSError.
+    """
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def replace(path: Path, content: dict[str, Any]) -> None:
     """Put another file in the place of *path*, of the same owner: readers see one or the other.
 
-    Raises: OSError; then the old one is there as it was.
+    To be called while it is `locked`. Raises: OSError; then the old one is there as it was.
     """
     before = path.stat()
     staged = path.with_name(path.name + ".new")

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
@@ -118,6 +119,13 @@ def test_rotation_wraps_anew_and_still_unwraps_the_old(key_file: Path) -> None:
     # A process that started before the rotation finds the new version by itself.
     assert unwrap_owner_key(running, OWNER, new) == key
     assert running.current_version == 2
+
+
+def test_rotations_at_once_lose_no_key(key_file: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: rotate_key_file(key_file), range(24)))
+    assert sorted(made) == list(range(2, 26))
+    assert FileKeyWrapper(key_file).known_versions == list(range(25, 0, -1))
 
 
 def test_who_wraps_sees_a_rotation_after_a_while(key_file: Path) -> None:

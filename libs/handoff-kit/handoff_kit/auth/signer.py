@@ -154,14 +154,15 @@ def rotate_signing_keys(
     Raises: ValueError naming the file; TooSoon while tokens of a key that would go are good.
     """
     path, at = Path(path), int(now())
-    known = read_key_set(path)
     key = _new_key()
-    if not drop_old:
-        key[_USE_FROM] = at + PUBLISHED_BEFORE
-        wait = float(known[0].get(_USE_FROM, 0)) + LIFETIME - at
-        if len(known) > 1 and wait > 0:
-            raise TooSoon(int(wait))
-    private_file.replace(path, {"keys": [key, *([] if drop_old else known[:1])]})
+    with private_file.locked(path):
+        known = read_key_set(path)
+        if not drop_old:
+            key[_USE_FROM] = at + PUBLISHED_BEFORE
+            wait = float(known[0].get(_USE_FROM, 0)) + LIFETIME - at
+            if len(known) > 1 and wait > 0:
+                raise TooSoon(int(wait))
+        private_file.replace(path, {"keys": [key, *([] if drop_old else known[:1])]})
     kid: str = key["kid"]
     return kid
 
