@@ -126,11 +126,11 @@ async def test_anothers_key_file_is_refused_before_anything_is_changed(
     other = tmp_path / "other.json"
     create_key_file(other)
     with pytest.raises(CommandFailed, match=r"intake\.property; is it another service's"):
-        await keys._check(other, ["intake"])
+        await keys._status(other, ["intake"])
     rotate_key_file(key_file)
     await keys._rewrap(key_file, ["intake"])
     with pytest.raises(CommandFailed, match=r"intake\.property: .*no key of version 2"):
-        await keys._check(other, ["intake"])
+        await keys._status(other, ["intake"])
     assert set(before) == set(await wrapped(admin))
 
 

@@ -46,7 +46,7 @@ def status(*, service: Of = None, as_json: Json = False) -> None:
         ],
     )
     known = ", ".join(map(str, report["known"]))
-    typer.echo(f"\n{path} has {known}; new keys are wrapped by {report['current']}")
+    typer.echo(f"\n{path} has version {known}; new keys are wrapped by {report['current']}")
 
 
 @app.command()
@@ -59,7 +59,7 @@ def rotate(*, service: Of = None, as_json: Json = False) -> None:
     from handoff_kit.crypto import SEEN_WITHIN, rotate_key_file
 
     path, of = key_file(), services(service)
-    asyncio.run(_check(path, of))
+    asyncio.run(_status(path, of))  # Refused before the file is changed, if it is another's.
     version = rotate_key_file(path)
     if not as_json:
         typer.echo(f"{path} has version {version} now; waiting until every process has seen it")
@@ -75,9 +75,7 @@ def rotate(*, service: Of = None, as_json: Json = False) -> None:
 @command
 def rewrap(*, service: Of = None, as_json: Json = False) -> None:
     """Wrap anew what an older key still wraps, as `rotate` does at its end."""
-    path, of = key_file(), services(service)
-    asyncio.run(_check(path, of))
-    _told(asyncio.run(_rewrap(path, of)), as_json=as_json)
+    _told(asyncio.run(_rewrap(key_file(), services(service))), as_json=as_json)
 
 
 @app.command("rotate-signing")
@@ -146,28 +144,11 @@ def services(given: Sequence[str] | None) -> list[str]:
 
 
 async def _status(path: Path, of: Sequence[str]) -> dict[str, Any]:
-    from handoff_kit import rewrapping
-
-    wrapper = _wrapper(path)
-    found = []
-    async with running.database() as connection, reading(connection):
-        for service in of:
-            await act_for(connection, service)
-            for table in await rewrapping.tables(connection, service):
-                versions = await rewrapping.versions(connection, service, table)
-                found.append({"service": service, "table": table, "versions": _named(versions)})
-    return {"known": wrapper.known_versions, "current": wrapper.current_version, "tables": found}
-
-
-async def _check(path: Path, of: Sequence[str]) -> None:
-    """Whether the file opens what is there: before it is changed, and before anything is written.
-
-    Raises: CommandFailed.
-    """
+    """Which versions wrap what. Raises: CommandFailed when the file does not open what is there."""
     from handoff_kit import rewrapping
     from handoff_kit.crypto import KeyServiceAway, Tampered
 
-    wrapper = _wrapper(path)
+    wrapper, found = _wrapper(path), []
     async with running.database() as connection, reading(connection):
         for service in of:
             await act_for(connection, service)
@@ -181,34 +162,31 @@ async def _check(path: Path, of: Sequence[str]) -> None:
                         f"{path} does not open the keys of {service}.{table}; is it another"
                         " service's?"
                     ) from None
+                versions = await rewrapping.versions(connection, service, table)
+                found.append({"service": service, "table": table, "versions": _named(versions)})
+    return {"known": wrapper.known_versions, "current": wrapper.current_version, "tables": found}
 
 
 async def _rewrap(path: Path, of: Sequence[str]) -> dict[str, Any]:
-    from handoff_kit import rewrapping
-
+    before = await _status(path, of)
     wrapper = _wrapper(path)
-    current, done = wrapper.current_version, []
-    for service in of:
-        anew = 0
-        async with running.database() as connection, reading(connection):
-            await act_for(connection, service)
-            names = await rewrapping.tables(connection, service)
-        for table in names:
-            anew += await _rewrap_table(service, table, wrapper)
-        if anew:
+    done = dict.fromkeys((table["service"] for table in before["tables"]), 0)
+    for table in before["tables"]:
+        done[table["service"]] += await _rewrap_table(table["service"], table["table"], wrapper)
+    current = wrapper.current_version
+    for service, owners in done.items():
+        if owners:
             async with office(service) as tx:
-                facts = {"version": current, "owners": anew}
+                facts = {"version": current, "owners": owners}
                 tx.audit(running.agency(), "keys.rewrapped", actor=ACTOR, facts=facts)
-        if names:
-            done.append({"service": service, "rewrapped": anew})
-    report = await _status(path, of)
     left = sum(
         owners
-        for table in report["tables"]
+        for table in (await _status(path, of))["tables"]
         for version, owners in table["versions"].items()
         if version != str(current)
     )
-    return {"current": current, "services": done, "left": left}
+    services = [{"service": service, "rewrapped": owners} for service, owners in done.items()]
+    return {"current": current, "services": services, "left": left}
 
 
 async def _rewrap_table(service: str, table: str, wrapper: "FileKeyWrapper") -> int:
