@@ -61,12 +61,10 @@ class Client:
         self.old_secret_ends_at = now + keep_old if keep_old else None
         self.secret_hash, self.rotated_at = secret_hash(secret), now
 
-    def is_proven_by(self, secret: str, now: datetime) -> bool:
-        """Whether *secret* is this client's, in time that tells nothing."""
+    def secrets_at(self, now: datetime) -> list[bytes | None]:
+        """Hashes of the secrets that are good: the client's, and the one before while it lasts."""
         old = self.old_secret_ends_at is not None and now < self.old_secret_ends_at
-        fits = secret_fits(secret, self.secret_hash)
-        fits_old = secret_fits(secret, self.old_secret_hash if old else None)
-        return fits or fits_old
+        return [self.secret_hash, self.old_secret_hash if old else None]
 
 
 @dataclass(slots=True)
@@ -114,10 +112,11 @@ def secret_hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def secret_fits(secret: str, stored: bytes | None) -> bool:
-    """Whether *secret* is the one whose hash is stored, in time that tells nothing."""
-    fits = hmac.compare_digest(secret_hash(secret), stored if stored is not None else b"\0" * 32)
-    return fits and stored is not None
+def secret_fits(secret: str, *stored: bytes | None) -> bool:
+    """Whether *secret* is one of those whose hashes are stored, in time that tells nothing."""
+    given = secret_hash(secret)
+    fits = [hmac.compare_digest(given, one or b"\0" * 32) and one is not None for one in stored]
+    return any(fits)
 
 
 def new_password() -> str:
