@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
-from event_schemas.registry import is_restricted
 
+from handoff_kit.bus.kafka_publisher import told_at
 from handoff_kit.bus.kafka_settings import KafkaSettings
 from handoff_kit.bus.ports import Lookup, Place, Record, tell_of_lost
 from handoff_kit.errors import Transient
@@ -93,7 +93,7 @@ class KafkaLog:
         ) -> dict[TopicPartition, int]:
             ends = await consumer.end_offsets(partitions)
             found = await consumer.offsets_for_times(
-                {p: _timestamp(p.topic, time) for p in partitions}
+                {p: told_at(p.topic, time.timestamp()) for p in partitions}
             )
             return {p: at.offset if (at := found.get(p)) else ends[p] for p in partitions}
 
@@ -381,9 +381,3 @@ def _record(message: Any) -> Record:
     return Record(
         message.topic, message.partition, message.offset, key, headers, message.value or b""
     )
-
-
-def _timestamp(topic: str, time: datetime) -> int:
-    """*time* as records bear it, ms: those of a restricted topic bear the minute alone."""
-    seconds = time.timestamp()
-    return int(seconds // 60) * 60_000 if is_restricted(topic) else int(seconds * 1000)

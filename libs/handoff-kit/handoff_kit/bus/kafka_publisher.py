@@ -121,7 +121,7 @@ def _batches(
     producer: AIOKafkaProducer, topic: str, records: Sequence[Outgoing], members: Sequence[int]
 ) -> Iterator[tuple[BatchBuilder, list[int]]]:
     """Batches of one partition, in order, and which records each has."""
-    timestamp = _told_at(topic)
+    timestamp = told_at(topic, time.time())
     batch, among = producer.create_batch(), list[int]()
     for i in members:
         record = records[i]
@@ -138,9 +138,9 @@ def _batches(
     yield batch, among
 
 
-def _told_at(topic: str) -> int | None:
-    """The record's time: of a restricted topic only the minute; None is now."""
-    return int(time.time() // 60) * 60_000 if is_restricted(topic) else None
+def told_at(topic: str, seconds: float) -> int:
+    """The time that a record bears, ms: of a restricted topic only the minute."""
+    return int(seconds // 60) * 60_000 if is_restricted(topic) else int(seconds * 1000)
 
 
 def _reason(error: BaseException) -> BaseException:
